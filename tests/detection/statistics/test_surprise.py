@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import betainc
+
+from detection.statistics import (
+    first_threshold,
+    largest_rank,
+    largest_rank_with_promise,
+    lot_design_effect,
+    normals_needed,
+    rate_at_most,
+    surprise,
+)
+
+NORMALS = [1.6, 0.9, 1.1, 1.2, 1.3, 1.5, 1.8, 2.0, 2.4]
+
+
+def test_surprise_worked_example() -> None:
+    np.testing.assert_allclose(surprise([0.5, 1.6, 2.1, 3.0], NORMALS), [1.0, 0.5, 0.2, 0.1])
+
+
+def test_surprise_keeps_the_shape_and_refuses_nan() -> None:
+    assert surprise(np.zeros((2, 3)), NORMALS).shape == (2, 3)
+    assert surprise(1.0, []).item() == 1.0
+    with pytest.raises(ValueError, match="NaN"):
+        surprise([np.nan], NORMALS)
+
+
+@given(
+    st.lists(st.integers(-5, 5).map(float), max_size=30),
+    st.lists(st.integers(-6, 6).map(float), min_size=1, max_size=5),
+)
+def test_surprise_agrees_with_counting(normals: list[float], scores: list[float]) -> None:
+    slow = [(1 + sum(s >= score for s in normals)) / (len(normals) + 1) for score in scores]
+    np.testing.assert_allclose(surprise(scores, normals), slow)
+
+
+@pytest.mark.parametrize(
+    ("level", "needed"),
+    [
+        (0.01, {1: 299, 2: 473, 3: 628, 5: 913, 10: 1568, 20: 2784}),
+        (0.05, {1: 59, 2: 93, 3: 124, 5: 181, 10: 311, 20: 554}),
+        (0.001, {1: 2995, 2: 4742, 3: 6294, 5: 9151, 10: 15702, 20: 27875}),
+    ],
+)
+def test_normals_needed_table(level: float, needed: dict[int, int]) -> None:
+    for rank, n in needed.items():
+        assert normals_needed(level, rank=rank) == n
+        assert largest_rank_with_promise(level, n) == rank
+        assert largest_rank_with_promise(level, n - 1) == rank - 1
+
+
+def test_promise_values() -> None:
+    assert betainc(1, 299, 0.01) == pytest.approx(0.950464, abs=1e-6)
+    assert betainc(5, 496, 0.01) == pytest.approx(0.560389, abs=1e-6)
+    assert rate_at_most(5, 500) == pytest.approx(0.0182128, abs=1e-7)
+    assert rate_at_most(1, 100) == pytest.approx(0.0295, abs=1e-4)
+
+
+@pytest.mark.parametrize(("level", "n", "rank"), [(0.01, 98, 0), (0.01, 99, 1), (0.29, 99, 29)])
+def test_plain_rank(level: float, n: int, rank: int) -> None:
+    assert largest_rank(level, n) == rank
+
+
+def test_lots_that_differ_make_normals_count_less() -> None:
+    lots = [k // 30 for k in range(300)]
+    rng = np.random.default_rng(0)
+    alike = rng.normal(size=300)
+    differing = alike + 2 * np.repeat(rng.normal(size=10), 30)
+    assert lot_design_effect(list(alike), lots) < 2
+    assert lot_design_effect(list(differing), lots) > 5
+    assert lot_design_effect(list(alike), list(range(300))) == 1
+    assert lot_design_effect(list(alike), ["one"] * 300) == 1
+
+
+def test_design_effect_by_hand() -> None:
+    # Two lots of 10; the only two above the 90 % quantile lie in the second. Means 0 and .2,
+    # between 20 * .1**2 / 1 = .2, within (.8**2 * 2 + .2**2 * 8) / 18 = .0888889,
+    # ICC = .1111111 / (.2 + 9 * .0888889) = .1111111, m = 10.
+    scores = [float(k) for k in range(20)]
+    assert lot_design_effect(scores, [0] * 10 + [1] * 10) == pytest.approx(1 + 9 * 0.1111111)
+
+
+def test_design_effect_lowers_the_promised_rank() -> None:
+    assert largest_rank_with_promise(0.01, 2784, design_effect=4) < 20
+
+
+def test_first_threshold_with_a_promise() -> None:
+    scores = np.arange(500, dtype=float)
+    first = first_threshold(scores, kind="held-out images")
+    assert first.promise
+    assert first.rank == 2
+    assert first.review_from > 498
+    assert (scores >= first.review_from).sum() == (scores > first.review_from).sum() == 1
+    assert first.sentence == (
+        "Promise, from 500 held-out normals: at most 1 % of good parts flagged, "
+        "with 95 % confidence."
+    )
+
+
+def test_first_threshold_flags_exactly_small_surprise() -> None:
+    scores = np.random.default_rng(1).normal(size=250)
+    first = first_threshold(scores, kind="held-out images")
+    tried = np.random.default_rng(2).normal(size=2000) * 1.5
+    np.testing.assert_array_equal(tried >= first.review_from, surprise(tried, scores) <= 0.01)
+
+
+def test_first_threshold_with_too_few_normals() -> None:
+    first = first_threshold([1.0, 3.0, 2.0], kind="held-out images")
+    assert not first.promise
+    assert first.rank == 1
+    assert first.expected_rate == 0.25
+    assert first.review_from == pytest.approx(3.0)
+    assert first.sentence.startswith("No promise: 3 held-out normals, 299 are needed for 1 %.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "lots", "words"),
+    [
+        ("leave-one-image-out", 0, "No promise, an estimate"),
+        ("held-out lots", 3, "No promise: 3 lots or days seen, 10 are needed"),
+        ("held-out lots", 1, "No promise: 1 lot or day seen"),
+    ],
+)
+def test_first_threshold_without_the_right_to_promise(kind: str, lots: int, words: str) -> None:
+    first = first_threshold(np.arange(1000.0), kind=kind, lots=lots)
+    assert not first.promise
+    assert first.rank == 10
+    assert first.sentence.startswith(words)
+
+
+def test_first_threshold_needs_scores() -> None:
+    with pytest.raises(ValueError, match="needs scores"):
+        first_threshold([], kind="held-out images")
+
+
+def test_promise_is_kept_over_calibrations() -> None:
+    # 2,000 calibrations of 473 normals: the share whose true rate is above 1 % must stay
+    # near 5 % (3 sd of simulation: 1.5 points).
+    rng = np.random.default_rng(20261)
+    uniform = np.sort(rng.random((2000, 473)), axis=1)
+    rank = largest_rank_with_promise(0.01, 473)
+    realised = 1 - uniform[:, -rank]
+    assert (realised > 0.01).mean() < 0.065
