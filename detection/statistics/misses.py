@@ -136,14 +136,14 @@ def _merge_unaudited(bands: Sequence[AuditedBand]) -> list[AuditedBand]:
 
 def _weights(band: AuditedBand, passed: int) -> Float64Array:
     inverse = 1 / np.asarray(band.probabilities, dtype=np.float64)
-    return (band.passed / passed) * inverse / inverse.sum()
+    return np.asarray((band.passed / passed) * inverse / inverse.sum(), dtype=np.float64)
 
 
 def _upper(rate: float, square: float, heaviest: float, tail: float) -> float:
     shape = (rate + heaviest) ** 2 / (square + heaviest**2)
     trials = (rate + heaviest) / (square + heaviest**2)
-    # One weight of 1 (a single audit) leaves no second shape: nothing can be bounded.
-    if rate + heaviest > 1 or trials - shape + 1 <= 0:
+    # The slack is rounding: n - 1 misses of n add up to a hair above 1.
+    if rate + heaviest > 1 + 1e-9 or trials - shape + 1 <= 0:
         return 1.0
     return float(betaincinv(shape, trials - shape + 1, 1 - tail))
 
