@@ -1,0 +1,1 @@
+"""The Django project: settings, addresses, Celery, supervisor. It wires; no business here."""

@@ -1,0 +1,23 @@
+"""All addresses: pages by app, the JSON API under /api/v1."""
+
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from config.pages import health, home
+
+api: list[URLPattern | URLResolver] = [
+    path("", include("inspection.api.urls")),
+    path("", include("review.api.urls")),
+    path("", include("training.api.urls")),
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home, name="home"),
+    path("healthz", health, name="health"),
+    path("", include("inspection.urls")),
+    path("", include("review.urls")),
+    path("", include("training.urls")),
+    path("api/v1/", include(api)),
+]

@@ -1,0 +1,10 @@
+"""Start-up wiring of inspection: the lowest app listens to nobody, it only checks its settings."""
+
+from django.core.checks import register as register_check
+
+from inspection import checks
+
+
+def register() -> None:
+    """Register the system checks."""
+    register_check(checks.folders_are_writable)

@@ -1,0 +1,32 @@
+"""Reads of inspection, each with its permission filter inside."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from inspection.access import lines_for
+from inspection.models import Image, Person
+
+# A line is shown as running while its last image is younger than this.
+QUIET_AFTER = timedelta(minutes=2)
+
+
+def line_state(*, person: Person) -> dict[str, Any] | None:
+    """Return whether images arrive on the person's lines, and since when, for the top bar."""
+    lines = lines_for(person)
+    last = (
+        Image.objects.filter(part__line__in=lines)
+        .order_by("-received_at")
+        .values_list("received_at", "part__line__name")
+        .first()
+    )
+    if last is None:
+        return {"running": False, "text": "No image yet", "since": None}
+    received_at, name = last
+    running = timezone.now() - received_at < QUIET_AFTER
+    return {
+        "running": running,
+        "text": f"{name} running" if running else f"{name} quiet",
+        "since": received_at,
+    }

@@ -1,0 +1,1 @@
+"""What people said: queue, decisions, audits, dashboards."""

@@ -1,0 +1,6 @@
+"""Pages of review."""
+
+from django.urls import URLPattern
+
+app_name = "review"
+urlpatterns: list[URLPattern] = []

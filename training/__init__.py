@@ -1,0 +1,1 @@
+"""How the model learns: pools, snapshots, runs, evaluation, promotion."""
