@@ -1,0 +1,221 @@
+"""From an image of any size to one grid of raw patch features: resize, run, bring to one stride.
+
+Everything between the network and the scorers is linear and keeps means, so whitening may come
+before or after it. Not for whitening, banks or distances.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from detection.backbones import Engine
+from detection.protocol import BoolArray, DetectionError, Float32Array, UInt8Array
+
+DEFAULT_SIDE = 384
+MIN_SIDE_PX = 32
+
+Polygon = tuple[tuple[float, float], ...]
+"""A region of interest: corners (x, y) as shares of width and height, each in [0, 1]."""
+
+
+def working_size(height: int, width: int, *, side: int, multiple: int) -> tuple[int, int]:
+    """The (height, width) at which an image is looked at.
+
+    The area comes near ``side`` squared or the image's own, whichever is smaller; both sides are
+    multiples of ``multiple`` and never above the native ones; among the sizes that fit, the one
+    that keeps the aspect best at little loss of area.
+
+    Raises:
+        DetectionError: A side is shorter than ``multiple``: it could only be enlarged.
+
+    Source: ours.
+    """
+    if min(height, width) < multiple:
+        raise DetectionError(
+            f"The image is {width}x{height} pixels; each side needs at least {multiple}."
+        )
+    scale = min(1.0, side / math.sqrt(height * width))
+    best: tuple[float, tuple[int, int]] | None = None
+    for rows in _near(height * scale, height, multiple):
+        for cols in _near(width * scale, width, multiple):
+            aspect = abs(math.log((rows / cols) / (height / width)))
+            area = abs(math.log(rows * cols / (height * width * scale * scale)))
+            # A stretch of 10 % weighs as much as a loss of 40 % of the area.
+            cost = aspect + 0.25 * area
+            if best is None or cost < best[0]:
+                best = cost, (rows, cols)
+    assert best is not None
+    return best[1]
+
+
+def _near(length: float, limit: int, multiple: int) -> list[int]:
+    middle = round(length / multiple)
+    steps = range(max(1, middle - 2), middle + 3)
+    return [step * multiple for step in steps if step * multiple <= limit]
+
+
+def resize(image: UInt8Array, size_hw: tuple[int, int]) -> UInt8Array:
+    """The image at ``size_hw`` by area averaging; returned as it is when it has that size."""
+    if image.shape[:2] == size_hw:
+        return image
+    import cv2
+
+    resized = cv2.resize(image, (size_hw[1], size_hw[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def check_image(image: UInt8Array) -> None:
+    """Raise DetectionError unless the image is ``(height, width, 3)`` uint8."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise DetectionError(
+            f"An image must be (height, width, 3) uint8, not {image.shape} {image.dtype}."
+        )
+
+
+@lru_cache(maxsize=256)
+def resampling_matrix(length_in: int, length_out: int) -> Float32Array:
+    """``(length_out, length_in)`` weights: averages when shrinking, linear when enlarging.
+
+    Cell centres are kept in place (no corner alignment); each row sums to 1.
+    """
+    weights = np.zeros((length_out, length_in), np.float32)
+    ratio = length_in / length_out
+    for row in range(length_out):
+        if ratio >= 1.0:
+            low, high = row * ratio, (row + 1) * ratio
+            for column in range(int(low), min(length_in, math.ceil(high))):
+                weights[row, column] = min(high, column + 1) - max(low, column)
+        else:
+            centre = min(max((row + 0.5) * ratio - 0.5, 0.0), length_in - 1.0)
+            left = int(centre)
+            right = min(left + 1, length_in - 1)
+            weights[row, left] += 1.0 - (centre - left)
+            weights[row, right] += centre - left
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+@lru_cache(maxsize=256)
+def pooling_matrix(length: int, width: int) -> Float32Array:
+    """``(length, length)`` weights of a running mean of ``width`` cells, cut at the edges."""
+    places = np.arange(length)
+    band = (np.abs(places[:, None] - places[None, :]) <= width // 2).astype(np.float32)
+    return np.asarray(band / band.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def pool_grid(grid: Float32Array, width: int) -> Float32Array:
+    """The ``(rows, cols, channels)`` grid after a ``width`` x ``width`` running mean."""
+    rows, cols, channels = grid.shape
+    if width <= 1:
+        return grid
+    down = pooling_matrix(rows, width) @ grid.reshape(rows, cols * channels)
+    across = pooling_matrix(cols, width) @ down.reshape(rows, cols, channels)
+    return np.asarray(across, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureGrid:
+    """Raw features of one image, every layer on one grid.
+
+    Attributes:
+        layers: Per layer ``(rows, cols, channels)`` float32 in the backbone's own space.
+        size_hw: Size of the image they came from, pixels.
+    """
+
+    layers: tuple[Float32Array, ...]
+    size_hw: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols)."""
+        return self.layers[0].shape[0], self.layers[0].shape[1]
+
+    def joined(self) -> Float32Array:
+        """``(rows, cols, channels)`` of all layers side by side."""
+        return np.concatenate(self.layers, axis=2)
+
+
+class FeatureReader:
+    """Reads the feature grid of an image with a given engine."""
+
+    def __init__(
+        self, engine: Engine, *, side: int = DEFAULT_SIDE, multiple: int = 32, grid_layer: int = 1
+    ) -> None:
+        """
+        Args:
+            engine: Runs the network.
+            side: Square root of the largest area looked at, pixels.
+            multiple: What both sides must be a multiple of.
+            grid_layer: The layer whose grid all others are brought to.
+        """
+        self.engine = engine
+        self.side = side
+        self.multiple = multiple
+        self.grid_layer = grid_layer
+
+    def read(self, image: UInt8Array) -> FeatureGrid:
+        """The image's features on one grid.
+
+        Raises:
+            DetectionError: Not ``(height, width, 3)`` uint8, or too small.
+        """
+        check_image(image)
+        height, width = image.shape[:2]
+        size_hw = working_size(height, width, side=self.side, multiple=self.multiple)
+        raw = self.engine(resize(image, size_hw))
+        rows, cols = raw[min(self.grid_layer, len(raw) - 1)].shape[1:]
+        layers = tuple(_to_grid(layer, rows, cols) for layer in raw)
+        return FeatureGrid(layers, (height, width))
+
+
+def _to_grid(layer: Float32Array, rows: int, cols: int) -> Float32Array:
+    if layer.shape[1:] != (rows, cols):
+        layer = resampling_matrix(layer.shape[1], rows) @ layer
+        layer = layer @ resampling_matrix(layer.shape[2], cols).T
+    return np.ascontiguousarray(layer.transpose(1, 2, 0))
+
+
+def cells_inside(polygon: Polygon | None, shape: tuple[int, int]) -> BoolArray:
+    """``(rows, cols)``: which cell centres lie inside the region of interest (all, if None).
+
+    Raises:
+        DetectionError: Fewer than three corners, corners outside [0, 1], or no cell inside.
+    """
+    rows, cols = shape
+    if polygon is None:
+        return np.ones(shape, dtype=np.bool_)
+    check_polygon(polygon)
+    y = ((np.arange(rows) + 0.5) / rows)[:, None]
+    x = ((np.arange(cols) + 0.5) / cols)[None, :]
+    inside = np.zeros(shape, dtype=np.bool_)
+    for (x0, y0), (x1, y1) in zip(polygon, (*polygon[1:], polygon[0]), strict=True):
+        if y0 != y1:  # even-odd rule; level edges never cross the ray
+            crosses = (y0 > y) != (y1 > y)
+            inside ^= crosses & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+    if not inside.any():
+        raise DetectionError("The region of interest holds no patch of the image; make it larger.")
+    return inside
+
+
+def check_polygon(polygon: Sequence[tuple[float, float]]) -> Polygon:
+    """The corners as plain floats.
+
+    Raises:
+        DetectionError: Fewer than three corners, or one outside [0, 1].
+    """
+    corners = tuple((float(x), float(y)) for x, y in polygon)
+    if len(corners) < 3:
+        raise DetectionError("A region of interest needs at least three corners.")
+    if not all(0.0 <= value <= 1.0 for corner in corners for value in corner):
+        raise DetectionError("The corners of a region of interest must lie between 0 and 1.")
+    return corners
+
+
+def image_digest(image: UInt8Array) -> bytes:
+    """A digest of the pixels, to notice images that are the same."""
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()

@@ -1,0 +1,421 @@
+"""The fitted whole that is promoted and rolled back: detector, calibration, pixel threshold.
+
+Thresholds of policy do not live here. For files on disk see `detection.artifact`, whose
+``save_model``, ``load_model`` and ``read_manifest`` are offered from here as well.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Protocol, Self, cast, runtime_checkable
+
+import numpy as np
+
+from detection.artifact import load_model, save_model
+from detection.manifest import ArtifactError, Manifest, read_manifest
+from detection.protocol import (
+    BoolArray,
+    Detector,
+    DetectionError,
+    DetectorState,
+    Explanation,
+    Float32Array,
+    Float64Array,
+    ImageSource,
+    Int64Array,
+    Progress,
+    Scored,
+    UInt8Array,
+)
+from detection.regions import Region, find_regions
+from detection.statistics.surprise import surprise
+
+__all__ = [
+    "ArtifactError",
+    "Calibration",
+    "ImageResult",
+    "Manifest",
+    "Model",
+    "fit_model",
+    "load_model",
+    "read_manifest",
+    "save_model",
+]
+
+# method name -> module and class; a new method is one line here.
+METHODS: Mapping[str, tuple[str, str]] = {"patchcore": ("detection.patchcore", "PatchCore")}
+
+HELD_OUT_SHARE = 0.2
+# Below this many images a held-out share would leave too few on either side.
+MIN_IMAGES_TO_HOLD_OUT = 20
+# A normal image then has about one pixel in 500 above the threshold.
+NORMAL_PIXEL_QUANTILE = 0.998
+_PIXELS_KEPT_PER_IMAGE = 20_000
+
+KIND_LOTS = "held-out lots"
+KIND_IMAGES = "held-out images"
+KIND_LEFT_OUT = "leave-one-image-out"
+
+
+@runtime_checkable
+class FittableMethod(Detector, Protocol):
+    """A detector class as this module uses it."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """An unfitted detector from JSON settings."""
+        ...
+
+    def score_left_out(self, images: ImageSource) -> Iterator[Scored]:
+        """Each fitted image scored as if it had not been fitted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Scores of normal images that the detector did not learn from.
+
+    Attributes:
+        scores: ``(n,)`` float64, rising, feature units.
+        kind: ``held-out lots``, ``held-out images`` or ``leave-one-image-out``; only the first
+            speaks for goods of another day.
+        groups: Lots the scores come from; 0 where the images had none.
+    """
+
+    scores: Float64Array
+    kind: str
+    groups: int
+
+    def surprise(self, score: float) -> float:
+        """The share of normal images that would look at least as odd, in (0, 1]."""
+        return float(surprise(score, self.scores))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """All that is kept of one scored image.
+
+    Attributes:
+        score: Feature units.
+        surprise: In (0, 1]; see ``Calibration.surprise``.
+        map: ``(height, width)`` float32 at image size, feature units.
+        regions: Places above the pixel threshold, hottest first.
+        embedding: ``(channels,)`` float32, backbone space.
+        region_embedding: The same over the hottest region; None without regions.
+        explanation: Where it is oddest and what normal patch comes nearest, where known.
+    """
+
+    score: float
+    surprise: float
+    map: Float32Array
+    regions: tuple[Region, ...]
+    embedding: Float32Array
+    region_embedding: Float32Array | None
+    explanation: Explanation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A fitted detector with what is needed to read its scores.
+
+    Attributes:
+        detector: Scores images.
+        method: The name it is registered under.
+        calibration: Scores of normal images it did not learn from.
+        pixel_threshold: Heat, regions and masks use it, feature units.
+        heat_range: Ends of the fixed colour scale: pixel threshold and top, feature units.
+        metrics: Figures measured after the fit.
+        seed: What the fit drew from.
+        packages: Versions of the packages that fitted it.
+    """
+
+    detector: Detector
+    method: str
+    calibration: Calibration
+    pixel_threshold: float
+    heat_range: tuple[float, float]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+    def score(self, image: UInt8Array) -> ImageResult:
+        """The result of one ``(height, width, 3)`` uint8 RGB image.
+
+        Raises:
+            DetectionError: The image has another shape or type, or is too small.
+        """
+        return next(self.score_many(_Listed([image])))
+
+    def score_many(self, images: ImageSource) -> Iterator[ImageResult]:
+        """One result per image, in order, as they come."""
+        for scored in self.detector.score(images):
+            regions = find_regions(scored.map, self.pixel_threshold)
+            yield ImageResult(
+                score=scored.score,
+                surprise=self.calibration.surprise(scored.score),
+                map=scored.map,
+                regions=regions,
+                embedding=scored.embedding,
+                region_embedding=_region_embedding(scored, regions, self.pixel_threshold),
+                explanation=scored.explanation,
+            )
+
+    def with_metrics(self, metrics: Mapping[str, Any]) -> Model:
+        """The same model with these figures."""
+        return replace(self, metrics=dict(metrics))
+
+    def with_best_pixel_threshold(
+        self, images: ImageSource, masks: Sequence[BoolArray | None]
+    ) -> Model:
+        """The same model with the pixel threshold that fits labelled masks best.
+
+        Args:
+            images: Labelled images, not those the model is reported on.
+            masks: ``(height, width)`` per image; None where nothing is marked.
+
+        Raises:
+            DetectionError: No mask marks a pixel.
+        """
+        threshold = best_iou_threshold(
+            (scored.map for scored in self.detector.score(images)), masks
+        )
+        top = threshold + (self.heat_range[1] - self.heat_range[0])
+        return replace(self, pixel_threshold=threshold, heat_range=(threshold, top))
+
+
+def fit_model(
+    images: ImageSource,
+    *,
+    ids: Sequence[str],
+    groups: Sequence[str] | None = None,
+    method: str = "patchcore",
+    config: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    region_of_interest: Sequence[tuple[float, float]] | None = None,
+    threads: int = 1,
+    on_progress: Progress | None = None,
+) -> Model:
+    """Fit a detector on normal images and calibrate it on others that were held out.
+
+    Whole groups (lots, days) are held out where there are at least two; else a random share of
+    the images; with few images none, and each is scored as if it had not been fitted.
+
+    Args:
+        images: Normal images; walked a few times, never held together.
+        ids: One id per image.
+        groups: The lot or day of each image.
+        method: A name in ``METHODS``.
+        config: Settings of the method, the default for None.
+        seed: Same seed, same images, same machine: same bytes.
+        region_of_interest: Polygon of (x, y) shares of width and height; the rest of the image
+            is neither learned nor scored.
+        threads: CPU threads used.
+        on_progress: Called with (done, total, note); may raise to stop.
+
+    Raises:
+        DetectionError: Too few images, all the same, too small, or wrong settings.
+    """
+    count = len(images)
+    if len(ids) != count or (groups is not None and len(groups) != count):
+        raise DetectionError(f"{count} images need as many ids, and groups if any.")
+    settings = {"threads": threads, **(config or {})}
+    if region_of_interest is not None:
+        settings["region_of_interest"] = [[float(x), float(y)] for x, y in region_of_interest]
+    rng = np.random.default_rng(seed)
+    held_out, kind, group_count = choose_held_out(count, groups, rng=rng)
+    learned = np.setdiff1d(np.arange(count), held_out)
+    detector = detector_class(method).from_config(settings)
+    fitting = Subset(images, learned)
+    detector.fit(
+        fitting,
+        ids=[ids[index] for index in learned],
+        groups=None if groups is None else [groups[index] for index in learned],
+        rng=rng,
+        on_progress=on_progress,
+    )
+    if kind == KIND_LEFT_OUT:
+        results = detector.score_left_out(fitting)
+    else:
+        results = detector.score(Subset(images, held_out))
+    total = len(held_out) or count
+    scores: list[float] = []
+    pixels: list[Float32Array] = []
+    for done, scored in enumerate(results, start=1):
+        scores.append(scored.score)
+        flat = scored.map.ravel()
+        pixels.append(flat[:: max(1, flat.size // _PIXELS_KEPT_PER_IMAGE)].copy())
+        if on_progress is not None:
+            on_progress(done, total, "calibrating")
+    threshold, top = normal_pixel_range(np.concatenate(pixels))
+    return Model(
+        detector=detector,
+        method=method,
+        calibration=Calibration(np.sort(np.array(scores, np.float64)), kind, group_count),
+        pixel_threshold=threshold,
+        heat_range=(threshold, top),
+        seed=seed,
+        packages=package_versions(),
+    )
+
+
+def detector_class(method: str) -> type[FittableMethod]:
+    """The class of a method; its engines are imported now.
+
+    Raises:
+        DetectionError: There is no such method.
+    """
+    if method not in METHODS:
+        raise DetectionError(f"There is no method {method!r}; there is {', '.join(METHODS)}.")
+    module, name = METHODS[method]
+    return cast(type[FittableMethod], getattr(importlib.import_module(module), name))
+
+
+def choose_held_out(
+    count: int, groups: Sequence[str] | None, *, rng: np.random.Generator
+) -> tuple[Int64Array, str, int]:
+    """Which images calibrate: their numbers, the kind of calibration, and their number of groups.
+
+    Whole groups in random order until a fifth of the images is reached, at least one group and
+    never more than half of the images unless a single group forces it.
+    """
+    nothing = np.empty(0, np.int64)
+    wanted = max(1, round(HELD_OUT_SHARE * count))
+    names = sorted(set(groups)) if groups is not None else []
+    if len(names) >= 2:
+        assert groups is not None
+        sizes = {name: sum(group == name for group in groups) for name in names}
+        chosen: list[str] = []
+        taken = 0
+        for name in rng.permutation(names):
+            fits = taken + sizes[str(name)] <= max(wanted, count // 2)
+            if taken < wanted and fits:
+                chosen.append(str(name))
+                taken += sizes[str(name)]
+        if not chosen:
+            smallest = min(names, key=lambda name: (sizes[name], name))
+            chosen, taken = [smallest], sizes[smallest]
+        if count - taken >= 2:
+            numbers = [number for number, group in enumerate(groups) if group in chosen]
+            return np.array(numbers, np.int64), KIND_LOTS, len(chosen)
+    if count < MIN_IMAGES_TO_HOLD_OUT:
+        return nothing, KIND_LEFT_OUT, 0
+    return np.sort(rng.choice(count, wanted, replace=False)).astype(np.int64), KIND_IMAGES, 0
+
+
+def normal_pixel_range(pixels: Float32Array) -> tuple[float, float]:
+    """Pixel threshold and top of the colour scale from pixels of normal images alone.
+
+    The threshold is a high quantile of normal pixels; the scale ends as far above it as it lies
+    above the median normal pixel.
+
+    Source: ours.
+    """
+    median, threshold = np.quantile(pixels.astype(np.float64), (0.5, NORMAL_PIXEL_QUANTILE))
+    width = max(float(threshold - median), 1e-6 * max(1.0, abs(float(threshold))))
+    return float(threshold), float(threshold) + width
+
+
+def best_iou_threshold(maps: Iterator[Float32Array], masks: Sequence[BoolArray | None]) -> float:
+    """The threshold whose union of marked pixels overlaps the masks best, over all images.
+
+    Args:
+        maps: ``(height, width)`` per image, feature units.
+        masks: ``(height, width)`` of the same images; None where nothing is marked.
+
+    Raises:
+        DetectionError: No mask marks a pixel.
+    """
+    values: list[Float32Array] = []
+    marks: list[BoolArray] = []
+    for heat, mask in zip(maps, masks, strict=True):
+        step = max(1, heat.size // (4 * _PIXELS_KEPT_PER_IMAGE))
+        values.append(heat.ravel()[::step].copy())
+        marks.append(
+            np.zeros(len(values[-1]), np.bool_) if mask is None else mask.ravel()[::step].copy()
+        )
+    flat, marked = np.concatenate(values), np.concatenate(marks)
+    if not marked.any():
+        raise DetectionError("No mask marks a pixel: there is nothing to fit the threshold to.")
+    order = np.argsort(flat)[::-1]
+    hits = np.cumsum(marked[order])
+    unions = np.arange(1, len(order) + 1) + marked.sum() - hits
+    best = int(np.argmax(hits / unions))
+    below = flat[order[min(best + 1, len(order) - 1)]]
+    return float((float(flat[order[best]]) + float(below)) / 2)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that can move a score."""
+    from importlib import metadata
+
+    names = ("numpy", "torch", "timm", "openvino", "opencv-python-headless", "numba", "scipy")
+    found: dict[str, str] = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _region_embedding(
+    scored: Scored, regions: tuple[Region, ...], threshold: float
+) -> Float32Array | None:
+    if not regions or scored.grid_embeddings.size == 0:
+        return None
+    rows, cols = scored.grid.shape
+    height, width = scored.map.shape
+    left, top, right, bottom = regions[0].box_xyxy
+    y = (np.arange(rows) + 0.5) * height / rows
+    x = (np.arange(cols) + 0.5) * width / cols
+    inside = ((y >= top) & (y < bottom))[:, None] & ((x >= left) & (x < right))[None, :]
+    inside &= scored.grid > threshold
+    if not inside.any():
+        peak_x, peak_y = regions[0].peak_xy
+        inside[min(rows - 1, peak_y * rows // height), min(cols - 1, peak_x * cols // width)] = True
+    mean = scored.grid_embeddings[inside].mean(axis=0, dtype=np.float64)
+    return np.asarray(mean, dtype=np.float32)
+
+
+class Subset:
+    """Some images of a source, in its order, walked without holding them."""
+
+    def __init__(self, images: ImageSource, numbers: Int64Array) -> None:
+        """
+        Args:
+            images: The whole source; read by number where it can be, else walked.
+            numbers: Rising numbers of the images wanted.
+        """
+        self.images = images
+        self.numbers = [int(number) for number in numbers]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[UInt8Array]:
+        take = getattr(self.images, "__getitem__", None)
+        if take is not None:
+            for number in self.numbers:
+                yield take(number)
+            return
+        walk = iter(self.images)
+        at = 0
+        for number in self.numbers:
+            yield next(islice(walk, number - at, None))
+            at = number + 1
+
+
+class _Listed:
+    """A list as an image source."""
+
+    def __init__(self, images: list[UInt8Array]) -> None:
+        self.images = images
+
+    def __iter__(self) -> Iterator[UInt8Array]:
+        return iter(self.images)
+
+    def __len__(self) -> int:
+        return len(self.images)

@@ -1,0 +1,281 @@
+"""One view on the feature layers: its whitening, its bank, and what a usual distance is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.coreset import farthest_first, random_projection
+from detection.features import FeatureGrid, pool_grid
+from detection.protocol import (
+    Float16Array,
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    Progress,
+)
+from detection.search import ExactSearch
+from detection.whitening import Whitening, fit_whitening
+
+# A centre with few patches of its own borrows from the whole: as if this many usual ones had
+# landed there too.
+_BORROWED = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerConfig:
+    """Which layers a scorer reads and how it judges a distance.
+
+    Attributes:
+        layers: Numbers of the layers joined; numbers beyond the network's last are its last.
+        pooling: Width of the running mean over cells, 1 for none.
+        per_centre: Distances are judged against those usual at the same bank vector, rather than
+            against those usual anywhere.
+        components: Most whitened directions per layer.
+        shrink: Share of the mean variance added to each direction's.
+    """
+
+    layers: tuple[int, ...]
+    pooling: int
+    per_centre: bool
+    components: int = 112
+    shrink: float = 0.01
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as JSON types."""
+        return {**asdict(self), "layers": list(self.layers)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The configuration that ``to_json`` wrote."""
+        return cls(**{**data, "layers": tuple(data["layers"])})
+
+    def chosen(self, grid: FeatureGrid) -> list[Float32Array]:
+        """The grid's layers that this scorer reads, each once."""
+        last = len(grid.layers) - 1
+        return [grid.layers[layer] for layer in sorted({min(n, last) for n in self.layers})]
+
+    def raw_vectors(self, grid: FeatureGrid) -> Float32Array:
+        """``(rows * cols, channels)``: the layers read, joined and pooled, not yet whitened."""
+        joined = pool_grid(np.concatenate(self.chosen(grid), axis=2), self.pooling)
+        return joined.reshape(-1, joined.shape[2])
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerResult:
+    """What a scorer says about one image.
+
+    Attributes:
+        cells: ``(rows, cols)`` float32, distances in units of their usual spread.
+        distances: ``(rows, cols)`` float32, feature units.
+        nearest: ``(rows, cols)`` int64, bank row.
+    """
+
+    cells: Float32Array
+    distances: Float32Array
+    nearest: Int64Array
+
+
+class Scorer:
+    """A fitted scorer."""
+
+    def __init__(
+        self,
+        config: ScorerConfig,
+        *,
+        whitening: Whitening,
+        bank: Float32Array,
+        places: Int64Array,
+        usual: Float32Array,
+        spread: Float32Array,
+    ) -> None:
+        """
+        Args:
+            config: What it reads.
+            whitening: From raw to bank space.
+            bank: ``(rows, components)`` float32.
+            places: ``(rows, 3)`` image number, row and column each bank vector came from.
+            usual: ``(rows,)`` mean distance of normal patches that land on the vector.
+            spread: ``(rows,)`` standard deviation of the same.
+        """
+        self.config = config
+        self.whitening = whitening
+        self.search = ExactSearch(bank)
+        self.places = places
+        self.usual = usual
+        self.spread = spread
+        # Keeps values positive and those of different scorers alike; changes no ranking.
+        self._base = float(np.mean(usual / spread))
+
+    @classmethod
+    def fit(
+        cls,
+        features: Float16Array,
+        places: Int64Array,
+        *,
+        config: ScorerConfig,
+        layer_widths: tuple[int, ...],
+        bank_size: int,
+        projection: int,
+        rng: np.random.Generator,
+        on_progress: Progress | None = None,
+    ) -> Self:
+        """Whiten the candidates, choose the bank, and learn which distances are usual.
+
+        Args:
+            features: ``(rows, channels)`` raw candidates as ``config.raw_vectors`` gives them.
+            places: ``(rows, 3)`` image number, row, column.
+            config: What the scorer reads.
+            layer_widths: Channels of each layer read, in order; they sum to ``channels``.
+            bank_size: Vectors kept.
+            projection: Width of the random projection the choice is made on.
+            rng: Draws the projection and the first pick.
+            on_progress: Called while the bank is chosen.
+        """
+        whitening = joined_whitening(
+            features, layer_widths, components=config.components, shrink=config.shrink
+        )
+        white = whitening.apply(features)
+        projected = random_projection(white, projection, rng=rng)
+        picks = farthest_first(projected, bank_size, rng=rng, on_progress=on_progress)
+        bank, origin = white[picks], places[picks]
+        distances, nearest = left_out_distances(white, places[:, 0], bank, origin[:, 0])
+        usual, spread = usual_distances(distances, nearest, len(bank), per_centre=config.per_centre)
+        return cls(
+            config,
+            whitening=whitening,
+            bank=bank,
+            places=origin,
+            usual=usual,
+            spread=spread,
+        )
+
+    def score(self, grid: FeatureGrid, *, leave_out: int | None = None) -> ScorerResult:
+        """How odd each cell is.
+
+        Args:
+            grid: The image's features.
+            leave_out: Number of a fitted image whose bank vectors may not answer.
+        """
+        queries = self.whitening.apply(self.config.raw_vectors(grid))
+        allowed = None
+        if leave_out is not None:
+            allowed = self.places[:, 0] != leave_out
+            allowed = allowed if allowed.any() else None
+        distances, nearest = self.search.nearest(queries, allowed=allowed)
+        cells = (distances - self.usual[nearest]) / self.spread[nearest] + np.float32(self._base)
+        return ScorerResult(
+            cells.astype(np.float32).reshape(grid.shape),
+            distances.reshape(grid.shape),
+            nearest.reshape(grid.shape),
+        )
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """The fitted arrays by name."""
+        return {
+            "whitening_mean": self.whitening.mean,
+            "whitening_matrix": self.whitening.matrix,
+            "bank": self.search.bank,
+            "places": self.places,
+            "usual": self.usual,
+            "spread": self.spread,
+        }
+
+    @classmethod
+    def from_tensors(cls, config: ScorerConfig, tensors: Mapping[str, NDArray[Any]]) -> Self:
+        """The scorer whose ``tensors`` these are."""
+        return cls(
+            config,
+            whitening=Whitening(tensors["whitening_mean"], tensors["whitening_matrix"]),
+            bank=tensors["bank"],
+            places=tensors["places"],
+            usual=tensors["usual"],
+            spread=tensors["spread"],
+        )
+
+
+def joined_whitening(
+    features: Float16Array,
+    layer_widths: tuple[int, ...],
+    *,
+    components: int,
+    shrink: float,
+) -> Whitening:
+    """One affine map that whitens each of the joined layers by itself."""
+    parts: list[Whitening] = []
+    start = 0
+    for width in layer_widths:
+        layer = features[:, start : start + width]
+        parts.append(fit_whitening(layer, components=components, shrink=shrink))
+        start += width
+    matrix = np.zeros((sum(layer_widths), sum(part.matrix.shape[1] for part in parts)), np.float32)
+    row = column = 0
+    for part in parts:
+        rows, columns = part.matrix.shape
+        matrix[row : row + rows, column : column + columns] = part.matrix
+        row, column = row + rows, column + columns
+    return Whitening(np.concatenate([part.mean for part in parts]), matrix)
+
+
+def left_out_distances(
+    vectors: Float32Array,
+    images: Int64Array,
+    bank: Float32Array,
+    bank_images: Int64Array,
+) -> tuple[Float32Array, Int64Array]:
+    """Each candidate's distance to the nearest bank vector that another image gave.
+
+    Args:
+        vectors: ``(rows, components)`` whitened candidates, those of one image side by side.
+        images: ``(rows,)`` their image numbers.
+        bank: ``(bank rows, components)``.
+        bank_images: ``(bank rows,)``.
+
+    Returns:
+        ``(rows,)`` float32 distances and ``(rows,)`` int64 bank rows. A candidate whose image
+        gave the whole bank is measured against all of it.
+    """
+    search = ExactSearch(bank)
+    distances = np.empty(len(vectors), np.float32)
+    nearest = np.empty(len(vectors), np.int64)
+    edges = np.flatnonzero(np.diff(images)) + 1
+    for start, stop in zip((0, *edges), (*edges, len(images)), strict=True):
+        allowed = bank_images != images[start]
+        found = search.nearest(vectors[start:stop], allowed=allowed if allowed.any() else None)
+        distances[start:stop], nearest[start:stop] = found
+    return distances, nearest
+
+
+def usual_distances(
+    distances: Float32Array, nearest: Int64Array, bank_rows: int, *, per_centre: bool
+) -> tuple[Float32Array, Float32Array]:
+    """Mean and standard deviation of normal distances at each bank vector.
+
+    Args:
+        distances: ``(rows,)`` of normal patches.
+        nearest: ``(rows,)`` the bank vector each landed on.
+        bank_rows: Vectors in the bank.
+        per_centre: Per vector, drawn towards the whole where few patches landed; else the same
+            for all.
+
+    Source: ours.
+    """
+    d: Float64Array = distances.astype(np.float64)
+    mean, variance = float(d.mean()), float(d.var())
+    # Normal images that repeat each other would leave no spread to measure in.
+    variance = max(variance, (0.05 * mean) ** 2, 1e-12)
+    if not per_centre:
+        return (
+            np.full(bank_rows, mean, np.float32),
+            np.full(bank_rows, np.sqrt(variance), np.float32),
+        )
+    count = np.bincount(nearest, minlength=bank_rows).astype(np.float64)
+    total = np.bincount(nearest, weights=d, minlength=bank_rows)
+    means = (total + _BORROWED * mean) / (count + _BORROWED)
+    squares = np.bincount(nearest, weights=(d - means[nearest]) ** 2, minlength=bank_rows)
+    variances = (squares + _BORROWED * variance) / (count + _BORROWED)
+    return means.astype(np.float32), np.sqrt(variances).astype(np.float32)
