@@ -60,5 +60,5 @@ def outsider(db: None) -> Person:
 def client_of(person: Person) -> Client:
     """Return a browser in which the person is signed in."""
     client = Client()
-    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(person, backend="inspection.backends.PersonBackend")
     return client

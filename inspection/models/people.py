@@ -5,7 +5,12 @@ from django.db import models
 
 
 class Person(AbstractUser):
-    """Somebody who signs in. What they may do stands in their memberships."""
+    """Somebody who signs in. What they may do stands in their memberships.
+
+    Demo people carry a password that everybody knows: they can sign in only in demo mode.
+    """
+
+    is_demo = models.BooleanField(default=False)
 
     @property
     def display_name(self) -> str:
