@@ -18,9 +18,8 @@ from detection.artifact import load_model, save_model
 from detection.manifest import ArtifactError, Manifest, read_manifest
 from detection.protocol import (
     BoolArray,
-    Detector,
     DetectionError,
-    DetectorState,
+    Detector,
     Explanation,
     Float32Array,
     Float64Array,
@@ -194,6 +193,7 @@ def fit_model(
     method: str = "patchcore",
     config: Mapping[str, Any] | None = None,
     seed: int = 0,
+    may_calibrate: Sequence[bool] | None = None,
     region_of_interest: Sequence[tuple[float, float]] | None = None,
     threads: int = 1,
     on_progress: Progress | None = None,
@@ -210,6 +210,8 @@ def fit_model(
         method: A name in ``METHODS``.
         config: Settings of the method, the default for None.
         seed: Same seed, same images, same machine: same bytes.
+        may_calibrate: False for images that were chosen for their score (confirmed flags): they
+            are learned and never calibrate. None: all may.
         region_of_interest: Polygon of (x, y) shares of width and height; the rest of the image
             is neither learned nor scored.
         threads: CPU threads used.
@@ -219,14 +221,20 @@ def fit_model(
         DetectionError: Too few images, all the same, too small, or wrong settings.
     """
     count = len(images)
-    if len(ids) != count or (groups is not None and len(groups) != count):
-        raise DetectionError(f"{count} images need as many ids, and groups if any.")
+    beside = [ids, *(given for given in (groups, may_calibrate) if given is not None)]
+    if any(len(given) != count for given in beside):
+        raise DetectionError(f"{count} images need as many ids, groups and calibration marks.")
     settings = {"threads": threads, **(config or {})}
     if region_of_interest is not None:
         settings["region_of_interest"] = [[float(x), float(y)] for x, y in region_of_interest]
     rng = np.random.default_rng(seed)
-    held_out, kind, group_count = choose_held_out(count, groups, rng=rng)
+    allowed = np.ones(count, np.bool_) if may_calibrate is None else np.array(may_calibrate, bool)
+    held_out, kind, group_count = choose_held_out(count, groups, rng=rng, may_calibrate=allowed)
     learned = np.setdiff1d(np.arange(count), held_out)
+    if kind == KIND_LOTS and groups is not None:
+        # The whole lot stays out: its other images would make the held-out ones look too normal.
+        lots = {groups[index] for index in held_out}
+        learned = np.array([at for at in range(count) if groups[at] not in lots], np.int64)
     detector = detector_class(method).from_config(settings)
     fitting = Subset(images, learned)
     detector.fit(
@@ -244,6 +252,8 @@ def fit_model(
     scores: list[float] = []
     pixels: list[Float32Array] = []
     for done, scored in enumerate(results, start=1):
+        if kind == KIND_LEFT_OUT and not allowed[done - 1]:
+            continue
         scores.append(scored.score)
         flat = scored.map.ravel()
         pixels.append(flat[:: max(1, flat.size // _PIXELS_KEPT_PER_IMAGE)].copy())
@@ -274,35 +284,49 @@ def detector_class(method: str) -> type[FittableMethod]:
 
 
 def choose_held_out(
-    count: int, groups: Sequence[str] | None, *, rng: np.random.Generator
+    count: int,
+    groups: Sequence[str] | None,
+    *,
+    rng: np.random.Generator,
+    may_calibrate: BoolArray | None = None,
 ) -> tuple[Int64Array, str, int]:
     """Which images calibrate: their numbers, the kind of calibration, and their number of groups.
 
     Whole groups in random order until a fifth of the images is reached, at least one group and
-    never more than half of the images unless a single group forces it.
+    never more than half of the images unless a single group forces it. Of a group only the
+    images that may calibrate are named; the caller keeps the others from being learned.
+
+    Raises:
+        DetectionError: No image may calibrate.
     """
     nothing = np.empty(0, np.int64)
+    marked = range(count) if may_calibrate is None else np.flatnonzero(may_calibrate)
+    allowed = [int(index) for index in marked]
+    if count and not allowed:
+        raise DetectionError("None of the normals may calibrate: add some that were not flagged.")
     wanted = max(1, round(HELD_OUT_SHARE * count))
-    names = sorted(set(groups)) if groups is not None else []
-    if len(names) >= 2:
-        assert groups is not None
+    if groups is not None and len(set(groups)) >= 2:
+        names = sorted({groups[index] for index in allowed})
         sizes = {name: sum(group == name for group in groups) for name in names}
+        useful = {name: sum(groups[index] == name for index in allowed) for name in names}
         chosen: list[str] = []
-        taken = 0
-        for name in rng.permutation(names):
-            fits = taken + sizes[str(name)] <= max(wanted, count // 2)
-            if taken < wanted and fits:
-                chosen.append(str(name))
-                taken += sizes[str(name)]
+        taken = found = 0
+        for name in map(str, rng.permutation(names)):
+            fits = taken + sizes[name] <= max(wanted, count // 2)
+            if found < wanted and fits:
+                chosen.append(name)
+                taken += sizes[name]
+                found += useful[name]
         if not chosen:
             smallest = min(names, key=lambda name: (sizes[name], name))
             chosen, taken = [smallest], sizes[smallest]
         if count - taken >= 2:
-            numbers = [number for number, group in enumerate(groups) if group in chosen]
+            numbers = [index for index in allowed if groups[index] in chosen]
             return np.array(numbers, np.int64), KIND_LOTS, len(chosen)
     if count < MIN_IMAGES_TO_HOLD_OUT:
         return nothing, KIND_LEFT_OUT, 0
-    return np.sort(rng.choice(count, wanted, replace=False)).astype(np.int64), KIND_IMAGES, 0
+    wanted = min(wanted, max(1, len(allowed) // 2))
+    return np.sort(rng.choice(allowed, wanted, replace=False)).astype(np.int64), KIND_IMAGES, 0
 
 
 def normal_pixel_range(pixels: Float32Array) -> tuple[float, float]:
