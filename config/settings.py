@@ -9,6 +9,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from config import env
+from config.broker import broker_socket
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("SECONDLOOK_DATA", str(BASE_DIR / "data"))).resolve()
@@ -156,7 +157,7 @@ INBOX_DIR = Path(env.text("SECONDLOOK_INBOX", str(DATA_DIR / "inbox"))).resolve(
 # --- jobs ---------------------------------------------------------------------------------
 # REDIS_URL, else the socket of the embedded broker that the supervisor starts, else none: then
 # workers poll the database, which is the queue of record in every case.
-BROKER_SOCKET = Path(env.text("SECONDLOOK_BROKER_SOCKET", str(DATA_DIR / "broker.sock")))
+BROKER_SOCKET = Path(env.text("SECONDLOOK_BROKER_SOCKET") or broker_socket(DATA_DIR))
 REDIS_URL = env.text("REDIS_URL")
 EMBEDDED_BROKER = not REDIS_URL and not env.flag("SECONDLOOK_NO_BROKER")
 BROKER_URL = REDIS_URL or (f"redis+socket://{BROKER_SOCKET}" if EMBEDDED_BROKER else "")
