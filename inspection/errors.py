@@ -55,3 +55,10 @@ class StorageFullError(DomainError):
 
     status = 507
     code = "storage_full"
+
+
+class BusyError(DomainError):
+    """Everything that could do it is at work; the same request later will do."""
+
+    status = 503
+    code = "busy"
