@@ -26,6 +26,8 @@ from config.processes import Process
 # Seconds after the stop signal at which a stage that still lives is killed; all under 15.
 STAGE_ENDS_S = (6.0, 11.0, 14.0)
 BROKER_READY_S = 15.0
+# One Ctrl-C under make arrives twice: from the terminal and from make.
+SAME_PRESS_S = 1.0
 LOOPBACK = ("127.", "localhost", "[::1]", "::1")
 
 
@@ -207,9 +209,10 @@ class Supervisor:
             signal.signal(number, self._on_stop_signal)
 
     def _on_stop_signal(self, number: int, frame: object) -> None:
+        now = time.monotonic()
         if self._stop_at is None:
-            self._stop_at = time.monotonic()
-        else:  # a second one: no more patience
+            self._stop_at = now
+        elif now - self._stop_at > SAME_PRESS_S:  # a second one: no more patience
             self._stop_at -= STAGE_ENDS_S[-1]
 
     def _end(self) -> int:

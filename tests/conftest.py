@@ -19,6 +19,8 @@ from django.test import Client  # noqa: E402
 from inspection.models import Person, Role  # noqa: E402
 from tests import factories  # noqa: E402
 
+pytest_plugins = ["tests.skips"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _data_folder() -> Iterator[None]:
