@@ -238,7 +238,7 @@ def _limits(values: list[float], least_sd: float) -> Limits:
 
 
 def _grey(image: UInt8Array) -> Float32Array:
-    return image.mean(axis=2, dtype=np.float32)
+    return np.asarray(image.mean(axis=2, dtype=np.float32), dtype=np.float32)
 
 
 def _binned(grey: Float32Array, side_px: int) -> Float32Array:
@@ -266,12 +266,12 @@ def _shift_px(image: UInt8Array, picture: Float32Array) -> float | None:
     # of both is what makes the peak narrow.
     peaks = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-6), s=small.shape)
     row, column = np.unravel_index(int(peaks.argmax()), peaks.shape)
-    if peaks[row, column] < PEAK_MIN:
+    if float(peaks[row, column]) < PEAK_MIN:
         return None
     down = _signed(_vertex(peaks[:, column], int(row)), small.shape[0])
     across = _signed(_vertex(peaks[row], int(column)), small.shape[1])
     step = math.ceil(max(image.shape[:2]) / PLACE_SIDE_PX)
-    return step * math.hypot(down, across)
+    return float(step * math.hypot(down, across))
 
 
 def _vertex(values: np.ndarray[Any, Any], place: int) -> float:
