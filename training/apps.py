@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class TrainingConfig(AppConfig):
-    """Registers receivers and checks at start."""
+    """Registers receivers and the training queue at start."""
 
     name = "training"
     default_auto_field = "django.db.models.BigAutoField"
