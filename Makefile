@@ -32,12 +32,12 @@ $(BIN)/python:
 # One stamp a file of requirements: installed once per change.
 $(VENV)/installed: requirements.txt | $(BIN)/python
 	@echo "Installing what Secondlook runs on (about 2 GB at the first time)"
-	$(BIN)/python -m pip install --quiet --progress-bar on -r requirements.txt
+	$(BIN)/python -m pip install -r requirements.txt
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(BIN)/python
 	@echo "Installing what Secondlook and its tests run on (about 2.4 GB at the first time)"
-	$(BIN)/python -m pip install --quiet --progress-bar on -r requirements-dev.txt
+	$(BIN)/python -m pip install -r requirements-dev.txt
 	@touch $@ $(VENV)/installed
 
 setup: $(VENV)/installed  ## make the virtual environment and install what is pinned

@@ -19,7 +19,7 @@ from django.test import Client  # noqa: E402
 from inspection.models import Person, Role  # noqa: E402
 from tests import factories  # noqa: E402
 
-pytest_plugins = ["tests.skips"]
+pytest_plugins = ["tests.skips", "tests.installations"]
 
 
 @pytest.fixture(scope="session", autouse=True)
