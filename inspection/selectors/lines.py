@@ -1,12 +1,13 @@
-"""Reads of inspection, each with its permission filter inside."""
+"""Lines: whether they run, and in which time zone their pages show times."""
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.utils import timezone
 
 from inspection.access import lines_for
-from inspection.models import Image, Person
+from inspection.models import Image, Person, Site
 
 # A line is shown as running while its last image is younger than this.
 QUIET_AFTER = timedelta(minutes=2)
@@ -30,3 +31,12 @@ def line_state(*, person: Person) -> dict[str, Any] | None:
         "text": f"{name} running" if running else f"{name} quiet",
         "since": received_at,
     }
+
+
+def shown_zone() -> ZoneInfo:
+    """Return the time zone of the site (the first one, while a plant has one), else UTC."""
+    name = Site.objects.order_by("id").values_list("time_zone", flat=True).first() or "UTC"
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
