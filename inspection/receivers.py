@@ -6,5 +6,8 @@ from inspection import checks
 
 
 def register() -> None:
-    """Register the system checks."""
+    """Register the system checks and the queue of scoring."""
+    from inspection.services import jobs
+
     register_check(checks.folders_are_writable)
+    jobs.register()

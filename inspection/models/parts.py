@@ -57,6 +57,7 @@ class Part(models.Model):
             models.Index(fields=["line", "first_seen_at"]),
             models.Index(fields=["product", "first_seen_at"]),
             models.Index(fields=["product", "lot"]),
+            models.Index(fields=["outcome", "first_seen_at"]),  # those not routed yet are few
         ]
 
 
