@@ -28,6 +28,8 @@ from inspection.models import (
     Station,
     View,
 )
+from review.models import ReviewItem
+from review.services.items import items_create_for_routing
 
 _numbers = itertools.count(1)
 
@@ -150,6 +152,38 @@ def make_routing(part: Part, outcome: str = "review", **fields: Any) -> Routing:
     Part.objects.filter(pk=part.pk).update(outcome=outcome)
     part.outcome = outcome
     return routing
+
+
+def make_routed(
+    view: View, outcome: str = "review", *, value: float = 3.4, **fields: Any
+) -> Routing:
+    """Return the routing of a new part with one scored image, its review item made as well.
+
+    The view needs a version; without one the score is left out.
+    """
+    part = make_part(view.product)
+    image = make_image(view, part, station=view.station)
+    version = view.versions.first()
+    score = make_score(image, version, value) if version is not None else None
+    routing = make_routing(part, outcome, worst_score=score, **fields)
+    if score is not None:
+        routing.scores.add(score)
+    items_create_for_routing(routing)
+    return routing
+
+
+def make_review_item(
+    view: View | None = None, *, audit: bool = False, value: float | None = None, **fields: Any
+) -> ReviewItem:
+    """Return a waiting item: a flag, or the audit of a passed part."""
+    if view is None:
+        view = make_view()
+        make_threshold(make_version(view))
+    if audit:
+        fields = {"is_audit": True, "audit_probability": 0.1, "surprise_band": 0} | fields
+    outcome = "pass" if audit else "review"
+    routing = make_routed(view, outcome, value=value or (1.1 if audit else 3.4), **fields)
+    return routing.review_items.get()
 
 
 def make_token(token: str = "slk_test", *scopes: str, line: Line | None = None) -> DeviceToken:

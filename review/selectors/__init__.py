@@ -1,0 +1,1 @@
+"""Reads of review, each with its permission filter inside."""
