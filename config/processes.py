@@ -132,3 +132,26 @@ def processes(*, bind: str, sqlite: bool, broker: bool, cores: int | None = None
         found.append(Process(SCHEDULER, scheduler_command()))
     found.append(Process(WATCHER, manage("watch")))
     return found
+
+
+def main(arguments: list[str]) -> None:
+    """Become one process of the table: ``python -m config.processes scoring`` (for containers)."""
+    from config import settings
+
+    sqlite = str(settings.DATABASES["default"]["ENGINE"]).endswith("sqlite3")
+    bind = env.text("SECONDLOOK_BIND", "127.0.0.1:8000")
+    table = {
+        process.name: process
+        for process in processes(bind=bind, sqlite=sqlite, broker=bool(settings.BROKER_URL))
+    }
+    if len(arguments) != 1 or arguments[0] not in table:
+        sys.exit(f"Name one process: {', '.join(table)}.")
+    process = table[arguments[0]]
+    if process.nice:
+        os.nice(process.nice)
+    os.chdir(BASE_DIR)
+    os.execve(process.command[0], process.command, process.environment())  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
