@@ -80,7 +80,7 @@ class Bell:
         }
         self._connection = self._app.connection_for_write(transport_options=options)
         try:
-            self._connection.ensure_connection(max_retries=1, timeout=CONNECT_TIMEOUT_S)
+            self._connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
             self._producer = self._app.amqp.Producer(self._connection, auto_declare=False)
         except Exception:
             self.close()

@@ -275,6 +275,8 @@ def _draw(outcome: Outcome, policy: Policy | None) -> tuple[bool, float | None]:
 
 def _tell_line(part: Part, number: int, outcome: str, at: datetime) -> None:
     payload = {
+        "event": "outcome",
+        "part_id": part.pk,
         "serial": part.serial,
         "product": part.product.name,
         "round": number,

@@ -67,7 +67,7 @@ def test_a_job_becomes_score_health_heat_and_routing(
     assert score.embedding is not None
     assert len(score.embedding) == 3 * 4
     assert score.regions[0]["box_xyxy"] == [0, 0, 64, 48]
-    assert score.explanation["normal_id"] == "normal-1"
+    assert (score.explanation or {})["normal_id"] == "normal-1"
     assert score.heat_id is not None
     assert blob_store().read(score.heat_id).startswith(b"\x89PNG")
     assert HealthSample.objects.get().brightness == pytest.approx(200, abs=1)
