@@ -72,10 +72,10 @@ class Stack:
 
     folder: Path
     port: int
-    environment: dict[str, str]
-    table: dict[str, Process]
-    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _asker: subprocess.Popen[str] | None = None
+    environment: dict[str, str] = field(repr=False)
+    table: dict[str, Process] = field(repr=False)
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, repr=False)
+    _asker: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     @classmethod
     def create(cls, folder: Path, extra: Mapping[str, str]) -> "Stack":
