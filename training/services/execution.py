@@ -23,7 +23,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from inspection.blobs import blob_store
-from inspection.models import View
+from inspection.models import Image, View
 from inspection.services.events import event_record
 from inspection.services.queues import stop_requested
 from training.models import GoldenEntry, PoolEntry, Run, SnapshotEntry
@@ -100,29 +100,31 @@ def _job(run: Run, *, out: Path) -> dict[str, Any]:
     view = run.view
     store = blob_store()
     entries = SnapshotEntry.objects.filter(snapshot=run.snapshot_id).select_related(
-        "image__station"
+        "image__station", "image__view__station"
     )
-    golden = GoldenEntry.objects.filter(view=view).select_related("image__station", "defect_type")
+    golden = GoldenEntry.objects.filter(view=view).select_related(
+        "image__station", "image__view__station", "defect_type"
+    )
     box = view.region_of_interest
     return {
         "normals": [
             {
                 "id": str(entry.image_id),
-                "path": str(store.local_path(entry.sha256)),
+                "path": str(store.local_path(entry.image.derived_id or entry.sha256)),
                 "group": entry.group,
                 "may_calibrate": entry.may_calibrate,
-                "bit_depth": _bit_depth(entry.image.station),
+                "bit_depth": _bit_depth(entry.image),
             }
             for entry in entries
         ],
         "golden": [
             {
                 "id": str(entry.image_id),
-                "path": str(store.local_path(entry.image.blob_id)),
+                "path": str(store.local_path(entry.image.derived_id or entry.image.blob_id)),
                 "is_defect": entry.is_defect,
                 "defect_type": _type_name(entry),
                 "mask": str(store.local_path(entry.mask_id)) if entry.mask_id else None,
-                "bit_depth": _bit_depth(entry.image.station),
+                "bit_depth": _bit_depth(entry.image),
             }
             for entry in golden.order_by("image_id")
         ],
@@ -142,7 +144,8 @@ def _type_name(entry: GoldenEntry) -> str:
     return entry.defect_type.name if entry.defect_type else "defect"
 
 
-def _bit_depth(station: Any) -> int | None:
+def _bit_depth(image: Image) -> int | None:
+    station = image.station or image.view.station
     return station.bit_depth if station is not None else None
 
 

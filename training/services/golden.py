@@ -39,12 +39,13 @@ def golden_add(
     require(person, view.product.line, MAKERS)
     if mask is not None and not is_defect:
         raise DomainError("A mask marks a defect: a normal image has none.")
+    received = image_receive(
+        data=data, product=view.product, view=view, channel=channel, person=person,
+        file_name=file_name, score=False,
+    )  # fmt: skip
+    image = received.image
+    blob = _mask_blob(mask, image) if mask is not None else None
     with transaction.atomic():
-        received = image_receive(
-            data=data, product=view.product, view=view, channel=channel,
-            person=person, file_name=file_name, score=False,
-        )  # fmt: skip
-        image = received.image
         known = GoldenEntry.objects.filter(image=image).first()
         if known is not None:
             if known.is_defect != is_defect:
@@ -52,8 +53,7 @@ def golden_add(
             return known
         _leave_pool(image)
         entry = GoldenEntry.objects.create(
-            image=image, view=view, is_defect=is_defect, defect_type=defect_type,
-            mask=_mask_blob(mask, image) if mask is not None else None,
+            image=image, view=view, is_defect=is_defect, defect_type=defect_type, mask=blob,
             added_by=person, added_at=timezone.now(),
         )  # fmt: skip
         event_record(

@@ -59,7 +59,7 @@ def _said(reason: str) -> str:
 def _serve(
     *, version: ModelVersion, person: Person | None, reason: str, is_rollback: bool
 ) -> Promotion:
-    from inspection.services.products import policy_change
+    from inspection.services.policies import policy_change
 
     view = View.objects.select_for_update(of=("self",)).select_related("product__line").get(
         pk=version.view_id
@@ -71,8 +71,9 @@ def _serve(
         raise ConflictError(f"{version} serves already.")
     earlier = threshold_of(version)
     policy = policy_change(
-        product=view.product, person=person, note=f"{version} serves {view.name}: {reason}"[:300]
-    )
+        product=view.product, person=person, always=True,
+        note=f"{version} serves {view.name}: {reason}"[:300],
+    )  # fmt: skip
     threshold = _threshold_write(policy, version, earlier)
     # Light and focus are compared with what this very version has learned.
     reference = version.metrics.get("health_reference")
