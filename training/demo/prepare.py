@@ -1,0 +1,280 @@
+"""Makes the demo, step by step, each step only where its work is missing."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from detection.samples import PRODUCTS
+from inspection.errors import DomainError
+from inspection.models import (
+    DefectType,
+    Image,
+    Line,
+    Membership,
+    Person,
+    Product,
+    Role,
+    ScoringJob,
+    Site,
+    Station,
+    View,
+)
+from inspection.services.products import DefectTypeFacts, ProductFacts, ViewFacts, product_create
+from training.demo.factory import Drawn, Factory, Order
+from training.demo.folder import demo_prepare_folder
+from training.demo.plan import (
+    GOLDEN_DEFECTS,
+    GOLDEN_NORMALS,
+    GOLDEN_SEED,
+    NORMAL_SEED,
+    NORMALS,
+    PLANS,
+    STREAM,
+    ProductPlan,
+)
+from training.demo.stream import send_part, stream_orders
+from training.models import GoldenEntry, PoolEntry, Run
+from training.services.golden import golden_add
+from training.services.normals import NormalFile, normals_import
+from training.services.runs import run_request
+
+Say = Callable[[str], None]
+
+SHIFTS = [
+    {"name": "early", "start": "06:00", "end": "14:00"},
+    {"name": "late", "start": "14:00", "end": "22:00"},
+    {"name": "night", "start": "22:00", "end": "06:00"},
+]
+# User name and password of each come from config.demo; this is who they are.
+PEOPLE = {
+    "operator": ("Marta", "Kowalska", (Role.OPERATOR,)),
+    "supervisor": ("Paul", "Okafor", (Role.SUPERVISOR,)),
+    "engineer": ("Jonas", "Weber", (Role.ENGINEER, Role.ADMIN)),
+}
+REASON = "set-up shoot of the sample parts, looked through by the engineer"
+SAY_EVERY_S = 3.0
+RUN_DEADLINE_S = 900.0
+
+
+def demo_prepare(*, folder: Path | None, logins: Sequence[tuple[str, str, str]], say: Say) -> None:
+    """Make what is missing of the demo and return when its queue has work.
+
+    Args:
+        folder: Images in MVTec layout to use instead of the sample parts.
+        logins: (user name, password, purpose) of the demo people.
+        say: Told each step in words.
+
+    Raises:
+        DomainError: Not in demo mode; a fit failed; the workers do not answer.
+    """
+    if not settings.DEMO:
+        raise DomainError("The demo needs demo mode: start it with `make demo`.")
+    people = make_people(logins)
+    engineer = people["engineer"]
+    if folder is not None:
+        demo_prepare_folder(folder=folder, engineer=engineer, line=make_line("Line 1"), say=say)
+        return
+    with Factory(processes=2) as factory:
+        views: list[View] = []
+        for plan in PLANS:
+            product = make_product(plan)
+            own = list(product.views.order_by("rank"))
+            take_normals(factory, plan, own, engineer, say)
+            take_golden(factory, plan, product, engineer, say)
+            # Fitted one after the other by the training worker, while the rest is drawn here.
+            for view in own:
+                fit(view, engineer)
+            views += own
+        for plan in PLANS:
+            orders = stream_orders(plan, range(STREAM))
+            say(f"{PRODUCTS[plan.key].name}: {len(orders)} parts arrive at the line")
+            for drawn in counted(factory.draw_all(orders), len(orders), say, "parts"):
+                send_part(plan, drawn)
+    wait_for_models(views, say)
+    wait_for_scores(say)
+
+
+@transaction.atomic
+def make_people(logins: Sequence[tuple[str, str, str]]) -> dict[str, Person]:
+    """Return the demo people by user name, made where missing."""
+    people = {}
+    for name, password, _ in logins:
+        first, last, roles = PEOPLE[name]
+        person = Person.objects.filter(username=name).first()
+        if person is None:
+            person = Person.objects.create_user(
+                username=name, password=password, first_name=first, last_name=last, is_demo=True
+            )
+        for role in roles:
+            Membership.objects.get_or_create(person=person, line=None, role=role)
+        people[name] = person
+    return people
+
+
+def make_line(name: str) -> Line:
+    """Return a line of the demo plant, made where missing."""
+    site, _ = Site.objects.get_or_create(
+        name="Demo plant",
+        defaults={"time_zone": "Europe/Berlin", "currency": "EUR", "shifts": SHIFTS},
+    )
+    line, _ = Line.objects.get_or_create(site=site, name=name)
+    return line
+
+
+def make_product(plan: ProductPlan) -> Product:
+    """Return a sample product with its stations, views and defect types, made where missing."""
+    sample = PRODUCTS[plan.key]
+    found = Product.objects.filter(name=sample.name).first()
+    if found is not None:
+        return found
+    line = make_line(plan.line)
+    stations = {
+        view: Station.objects.get_or_create(line=line, name=name)[0]
+        for view, name in plan.stations.items()
+    }
+    return product_create(
+        person=None,
+        facts=ProductFacts(
+            name=sample.name,
+            line=line,
+            normals_expected=NORMALS,
+            defects_expected=GOLDEN_DEFECTS,
+        ),
+        policy={
+            "miss_cost": plan.miss_cost,
+            "false_alarm_cost": plan.false_alarm_cost,
+            "overlay_first": plan.overlay_first,
+            "audit_rate": 0.15,  # high, so that a short demo has audits at all
+        },
+        views=[
+            ViewFacts(
+                name=view.name,
+                station=stations[view.name],
+                mm_per_pixel=1 / view.px_per_mm,
+                any_angle=view.any_angle,
+            )
+            for view in sample.views.values()
+        ],
+        defect_types=[
+            DefectTypeFacts(name=name.replace("_", " "), family=family, key=key)
+            for key, (name, family) in enumerate(sample.defects.items(), start=1)
+        ],
+    )
+
+
+def take_normals(
+    factory: Factory, plan: ProductPlan, views: Sequence[View], engineer: Person, say: Say
+) -> None:
+    """Import the normals of a product's views, as an engineer would after a set-up shoot."""
+    there = PoolEntry.objects.filter(view=views[0]).count()
+    orders = [Order(plan.key, NORMAL_SEED + number) for number in range(there, NORMALS)]
+    if not orders:
+        return
+    say(f"{PRODUCTS[plan.key].name}: {len(orders)} normal parts to learn from")
+    batches: dict[str, list[NormalFile]] = {view.name: [] for view in views}
+    for drawn in counted(factory.draw_all(orders), len(orders), say, "normals"):
+        for name, picture in drawn.pictures.items():
+            batches[name].append(
+                NormalFile(f"{plan.key}-{name}-{drawn.order.seed}.jpg", picture, drawn.order.lot)
+            )
+    for view in views:
+        normals_import(view=view, person=engineer, reason=REASON, files=batches[view.name])
+
+
+def take_golden(
+    factory: Factory, plan: ProductPlan, product: Product, engineer: Person, say: Say
+) -> None:
+    """Make the golden set: parts of known truth that judge every model."""
+    views = {view.name: view for view in product.views.all()}
+    types = {kind.name: kind for kind in DefectType.objects.filter(product=product)}
+    defects = list(PRODUCTS[plan.key].defects)
+    orders = [Order(plan.key, GOLDEN_SEED + n) for n in range(GOLDEN_NORMALS)]
+    orders += [
+        Order(plan.key, GOLDEN_SEED + GOLDEN_NORMALS + n, defect=defects[n % len(defects)])
+        for n in range(GOLDEN_DEFECTS)
+    ]
+    if GoldenEntry.objects.filter(view__product=product).exists():
+        return
+    say(f"{product.name}: {len(orders)} parts of known truth for the golden set")
+    for drawn in counted(factory.draw_all(orders), len(orders), say, "golden parts"):
+        for name, picture in drawn.pictures.items():
+            mask = drawn.masks[name]
+            shows = mask is not None
+            if drawn.order.defect is not None and not shows:
+                continue  # this camera cannot see it: neither a defect nor a fair normal
+            kind = types[drawn.order.defect.replace("_", " ")] if drawn.order.defect else None
+            golden_add(
+                view=views[name],
+                person=engineer,
+                data=picture,
+                is_defect=shows,
+                defect_type=kind,
+                mask=mask,
+                file_name=f"{plan.key}-{name}-{drawn.order.seed}.jpg",
+            )
+
+
+def fit(view: View, engineer: Person) -> None:
+    """Ask for the first model of a view, unless one was asked for or serves."""
+    if view.promotions.exists() or view.runs.exclude(state=Run.State.FAILED).exists():
+        return
+    run_request(view=view, person=engineer, trigger=Run.Trigger.SETUP, promote_when_done=True)
+
+
+def wait_for_models(views: Sequence[View], say: Say) -> None:
+    """Return when every view has a serving model.
+
+    Raises:
+        DomainError: A run failed, or nothing moved for a long time.
+    """
+    until = time.monotonic() + RUN_DEADLINE_S
+    for view in views:
+        said = ""
+        while not view.promotions.exists():
+            run = view.runs.order_by("-id").first()
+            if run is not None and run.state == Run.State.FAILED:
+                raise DomainError(f"The first model of {view} could not be fitted: {run.reason}")
+            if time.monotonic() > until:
+                raise DomainError("The training worker does not answer: look at its lines above.")
+            words = f"fitting {view}"
+            if run is not None and run.total_steps:
+                words += f": {run.note} {100 * run.done_steps // run.total_steps} %"
+            if words != said:
+                say(words)
+                said = words
+            time.sleep(1)
+
+
+def wait_for_scores(say: Say) -> None:
+    """Return when no live image waits for its score.
+
+    Raises:
+        DomainError: Nothing moved for a long time.
+    """
+    waiting = ScoringJob.objects.filter(
+        purpose=ScoringJob.Purpose.LIVE,
+        state__in=(ScoringJob.State.QUEUED, ScoringJob.State.RUNNING),
+    )
+    before, moved_at = waiting.count(), time.monotonic()
+    while left := waiting.count():
+        if left != before:
+            before, moved_at = left, time.monotonic()
+        if time.monotonic() - moved_at > RUN_DEADLINE_S / 5:
+            raise DomainError("The scoring worker does not answer: look at its lines above.")
+        say(f"scoring: {left} images to go")
+        time.sleep(1)
+    scored = Image.objects.filter(state=Image.State.SCORED).count()
+    say(f"the queue is ready; {scored} images are scored")
+
+
+def counted(parts: Iterator[Drawn], total: int, say: Say, what: str) -> Iterator[Drawn]:
+    """Pass the parts on and say every few seconds how far it is."""
+    said_at = time.monotonic()
+    for number, drawn in enumerate(parts, start=1):
+        yield drawn
+        if time.monotonic() - said_at > SAY_EVERY_S:
+            said_at = time.monotonic()
+            say(f"  {number} of {total} {what}")
