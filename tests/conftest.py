@@ -9,11 +9,18 @@ _ROOT = Path(tempfile.mkdtemp(prefix="secondlook-tests-"))
 os.environ["SECONDLOOK_DATA"] = str(_ROOT)
 os.environ.setdefault("SECONDLOOK_SECRET_KEY", "for-tests-only-" + "x" * 40)
 os.environ.setdefault("SECONDLOOK_NO_BROKER", "1")
+# Here and not in pyproject.toml: pytest-django would read the settings before this file, and
+# all sessions would share one test database in the checkout.
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 
 import shutil  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 
+import django  # noqa: E402
 import pytest  # noqa: E402
+
+django.setup()
+
 from django.test import Client  # noqa: E402
 
 from inspection.models import Person, Role  # noqa: E402
