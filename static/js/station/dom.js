@@ -30,6 +30,11 @@ export function verdictMark(verdict, types = []) {
   return el("span", { class: "verdict" }, icon(VERDICT_ICONS[verdict] ?? "question"), types.length ? types.join(", ") : verdict);
 }
 
+export function sentence(words) {
+  // Words from the server may or may not end with a full stop; a sentence has one.
+  return `${words.replace(/[.\s]+$/, "")}.`;
+}
+
 export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;

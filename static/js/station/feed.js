@@ -41,10 +41,11 @@ export class Feed {
     return [...new Set(ids)];
   }
 
-  async ask() {
-    const missing = AHEAD + (this.open ? 0 : 1) - this.ready.length;
-    if (this.asking || missing <= 0 || this.isAway) return;
+  async ask({ countsToo = false } = {}) {
+    const missing = Math.max(0, AHEAD + (this.open ? 0 : 1) - this.ready.length);
+    if (this.asking || this.isAway || (missing === 0 && !countsToo)) return;
     this.asking = true;
+    let isSettled = this.alsoHeld().length === 0;
     try {
       const body = { product: null, line: null, station: null, ...this.filters, count: missing, holding: this.heldIds() };
       if (this.firstItem !== null) body.item = this.firstItem;
@@ -58,15 +59,27 @@ export class Feed {
         part.load().catch(() => {});
         this.ready.push(part);
       }
-      this.waiting = data.waiting;
       this.onState({ reached: true });
-      this.onCounts(data.waiting, data.oldest_waited_s);
+      // With an answer on its way nobody knows whether the count holds it; its own answer tells.
+      isSettled &&= this.alsoHeld().length === 0;
+      if (isSettled || this.waiting === null) this.tellCounts(data.waiting, data.oldest_waited_s);
       this.onArrival();
     } catch (error) {
       this.onState({ reached: false, signedOut: error instanceof SignedOut, message: error.message });
     } finally {
       this.asking = false;
     }
+  }
+
+  tellCounts(waiting, oldest) {
+    this.waiting = waiting;
+    this.onCounts(waiting, oldest);
+  }
+
+  countAnswered(waiting) {
+    // The server counts all lines; within filters one less is the better number.
+    const isFiltered = Object.values(this.filters).some((value) => value !== null);
+    this.tellCounts(isFiltered && this.waiting !== null ? Math.max(0, this.waiting - 1) : waiting);
   }
 
   take() {
@@ -85,6 +98,7 @@ export class Feed {
 
   async renew() {
     if (this.isAway) return;
+    this.ask({ countsToo: true });
     const parts = [this.open, ...this.ready].filter(Boolean);
     for (const part of parts) {
       try {

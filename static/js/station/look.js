@@ -48,6 +48,13 @@ export class Look {
     return this.refresh();
   }
 
+  endOutline() {
+    if (!this.outlined) return;
+    this.outlined = false;
+    this.hottestIndex = -1;
+    this.refresh();
+  }
+
   async goToHottest(swapTo) {
     const part = this.current();
     this.outlined = true;

@@ -39,15 +39,21 @@ export class Part {
     this.leaseUntil = Date.parse(item.lease_until) || 0;
   }
 
+  get thumbUrl() {
+    return this.views[0]?.image.thumb_url ?? null;
+  }
+
   get view() {
     return this.views[this.active];
   }
 
   load() {
     // The first view decides whether the part can be shown; the others follow behind it.
-    this.loading ??= this.loadView(0).then(
+    const first = this.views.length ? this.loadView(0) : Promise.reject(new Error("This part has no picture."));
+    this.loading ??= first.then(
       () => {
         this.isReady = true;
+        this.problem = "";
         for (let index = 1; index < this.views.length; index++) this.loadView(index).catch(() => {});
       },
       (error) => {

@@ -2,9 +2,9 @@
 // of the part before; open with score, place, nearest normal and reasons.
 
 import { hottest, regionSize } from "../viewer/heat.js";
-import { clockSeconds, duration, el, svg, verdictMark } from "./dom.js";
+import { clockSeconds, duration, el, sentence, svg, verdictMark } from "./dom.js";
 
-const RULER = { width: 300, height: 76, left: 8, right: 292, axis: 50 };
+const RULER = { height: 76, left: 8, axis: 50 };
 const LABEL_WIDE = 88;
 
 function facts(part) {
@@ -27,7 +27,7 @@ function partBefore(before) {
   const worst = mostSurprising(before.reveal);
   return [el("div", { class: "before" }, el("h3", {}, "The part before"),
     el("p", {}, verdictMark(before.verdict, before.types), el("span", { class: "muted" }, `, ${before.serial}`)),
-    worst ? el("p", { class: "note" }, `${worst.surprise_words}. ${outcomeWords(before.reveal)}`) : null)];
+    worst ? el("p", { class: "note" }, `${sentence(worst.surprise_words)} ${outcomeWords(before.reveal)}`) : null)];
 }
 
 function outcomeWords(reveal) {
@@ -42,32 +42,33 @@ function decimals(value) {
   return value === null || value === undefined ? "" : value.toFixed(Math.abs(value) < 10 ? 2 : 1);
 }
 
-function spread(places) {
+function spread(places, rightEnd) {
   // Middles of at most two labels under their marks: inside the ruler, and clear of each other.
-  const inside = (place) => Math.min(RULER.right - LABEL_WIDE / 2, Math.max(RULER.left + LABEL_WIDE / 2, place));
+  const inside = (place) => Math.min(rightEnd - LABEL_WIDE / 2, Math.max(RULER.left + LABEL_WIDE / 2, place));
   if (places.length < 2) return places.map(inside);
   const push = Math.max(0, LABEL_WIDE - (places[1] - places[0])) / 2;
   const right = inside(places[1] + push);
   return [inside(Math.min(places[0] - push, right - LABEL_WIDE)), right];
 }
 
-function ruler(shown, reveal) {
+function ruler(shown, reveal, width) {
+  const rightEnd = width - RULER.left;
   const marks = [["review", reveal.review_from], ["reject", reveal.reject_from]].filter(([, value]) => value !== null && value !== undefined);
   const values = [shown.score, ...marks.map(([, value]) => value)];
   const top = Math.max(...values) * 1.15;
   const bottom = Math.min(0.6 * Math.min(...values), shown.score * 0.9);
-  const at = (value) => RULER.left + ((value - bottom) / (top - bottom || 1)) * (RULER.right - RULER.left);
+  const at = (value) => RULER.left + ((value - bottom) / (top - bottom || 1)) * (rightEnd - RULER.left);
   const score = at(shown.score);
-  const labels = spread(marks.map(([, value]) => at(value)));
-  return svg("svg", { class: "ruler", viewBox: `0 0 ${RULER.width} ${RULER.height}`, role: "img", "aria-label": `Score ${decimals(shown.score)}` },
-    svg("line", { class: "axis", x1: RULER.left, x2: RULER.right, y1: RULER.axis, y2: RULER.axis }),
+  const labels = spread(marks.map(([, value]) => at(value)), rightEnd);
+  return svg("svg", { class: "ruler", width, height: RULER.height, role: "img", "aria-label": `Score ${decimals(shown.score)}` },
+    svg("line", { class: "axis", x1: RULER.left, x2: rightEnd, y1: RULER.axis, y2: RULER.axis }),
     ...marks.flatMap(([name, value], index) => [
       svg("line", { class: "limit", x1: at(value), x2: at(value), y1: 22, y2: RULER.axis + 4 }),
       svg("text", { class: "muted", x: labels[index], y: RULER.axis + 20, "text-anchor": "middle" }, `${name} ${decimals(value)}`),
     ]),
     svg("path", { class: "score", d: `M${score - 6} 24h12l-6 10z` }),
     svg("line", { class: "score-line", x1: score, x2: score, y1: 30, y2: RULER.axis + 6 }),
-    svg("text", { class: "score-number", x: Math.min(RULER.right - 18, Math.max(RULER.left + 18, score)), y: 17, "text-anchor": "middle" }, decimals(shown.score)));
+    svg("text", { class: "score-number", x: Math.min(rightEnd - 18, Math.max(RULER.left + 18, score)), y: 17, "text-anchor": "middle" }, decimals(shown.score)));
 }
 
 function place(part, view, shown) {
@@ -115,8 +116,8 @@ export class Says {
     const otherView = part.views.find(({ image }) => image.id === other?.image_id);
     this.body.replaceChildren(
       ...[answerBefore(part),
-        el("div", {}, el("p", { class: "lead" }, shown.surprise_words), ruler(shown, reveal),
-          otherView && otherView !== view ? el("p", { class: "note" }, `The view ${otherView.image.view} looks odder: ${other.surprise_words}.`) : null),
+        el("div", {}, el("p", { class: "lead" }, shown.surprise_words), ruler(shown, reveal, Math.max(200, this.body.clientWidth - 32)),
+          otherView && otherView !== view ? el("p", { class: "note" }, `The view ${otherView.image.view} looks odder: ${sentence(other.surprise_words)}`) : null),
         place(part, view, shown),
         shown.explanation ? el("div", {}, el("h3", {}, "Nearest normal patch"), el("p", {}, shown.explanation.words)) : null,
         reveal.reasons.length ? el("div", {}, el("h3", {}, "Reasons"), ...reveal.reasons.map((reason) => el("p", {}, reason))) : null,

@@ -78,7 +78,7 @@ export class Screen {
 
   showWhere(part) {
     const { item, view } = part;
-    this.text("where", [item.station && `station ${item.station}`, view.image.view, clockSeconds(item.seen_at)].filter(Boolean).join(", "));
+    this.text("where", [item.station && `station ${item.station}`, view?.image.view, clockSeconds(item.seen_at)].filter(Boolean).join(", "));
   }
 
   showState(part, open) {
@@ -96,12 +96,13 @@ export class Screen {
     this.node("types").replaceChildren(
       ...types.slice(0, 9).map((type) => {
         const button = el("button", { type: "button", class: "answer", "data-type": type.id, title: `Defect: ${type.name}`, "aria-keyshortcuts": type.key },
-          el("kbd", {}, type.key), el("span", { class: "truncate" }, type.name));
+          type.key === null ? "" : el("kbd", {}, String(type.key)), el("span", { class: "truncate" }, type.name));
         button.addEventListener("click", (event) => this.onType(type, event.timeStamp));
         return button;
       }),
     );
-    this.text("type-hint", types.length ? `or type ${types[0].key} to ${types[Math.min(8, types.length - 1)].key}` : "flag confirmed");
+    const keyed = types.filter((type) => type.key !== null).slice(0, 9);
+    this.text("type-hint", keyed.length > 1 ? `or type ${keyed[0].key} to ${keyed.at(-1).key}` : "flag confirmed");
   }
 
   showZoom(viewer) {

@@ -71,7 +71,7 @@ export class Side {
   showViews(part, view) {
     const others = part.views.filter((other) => other !== view);
     this.title.textContent = "Other views of this part";
-    this.note.textContent = others.length ? "a click swaps them" : "";
+    this.note.textContent = others.length ? "click to swap" : "";
     this.views.replaceChildren(
       ...others.map((other) => {
         const button = el("button", { type: "button", class: "other-view" },

@@ -4,7 +4,7 @@
 
 import { Api, newKey } from "./api.js";
 import { Banners } from "./banners.js";
-import { clockTime } from "./dom.js";
+import { clockTime, sentence } from "./dom.js";
 import { AHEAD, Feed } from "./feed.js";
 import { fillHelp, labelButtons, listenToKeys } from "./keys.js";
 import { Look } from "./look.js";
@@ -14,10 +14,11 @@ import { Screen } from "./screen.js";
 import { Strip } from "./strip.js";
 import { Viewer } from "../viewer/viewer.js";
 
+// Without its picture a part cannot be called good, and nothing of it can be looked at.
+const WITHOUT_PICTURE = new Set(["defect", "unsure", "reshoot", "defer", "type"]);
 const GUARD_MS = 250; // a key meant for the part before must not answer the next one
 const PAN_PX = 64;
 const ZOOM_STEP = 1.4;
-const OLD_ANSWER = { defect: "defect", good: "good", unsure: "unsure", reshoot: "reshoot" };
 
 export class Station {
   constructor(root, config) {
@@ -80,7 +81,7 @@ export class Station {
     if (action === "blink") return this.viewer.setBlinking(phase === "down");
     if (phase !== "down") return;
     // Undo also works on the empty screen; everything else about a part needs one in sight.
-    if (entry.part && !(action === "undo" && !this.part) && !this.isAnswerable()) return;
+    if (entry.part && !(action === "undo" && !this.part) && !this.isAnswerable(action)) return;
     const zoom = { in: ZOOM_STEP, out: 1 / ZOOM_STEP }[action];
     if (zoom) return this.viewer.zoomBy(zoom);
     const pan = { left: [1, 0], right: [-1, 0], up: [0, 1], down: [0, -1] }[action];
@@ -94,14 +95,15 @@ export class Station {
       case "hottest": return this.look.goToHottest((index) => this.swapView(index));
       case "fainter": case "stronger": return this.changeOpacity(action === "stronger" ? 1 : -1);
       case "contrast": return this.toggleContrast();
-      case "fit": return this.viewer.fit();
+      case "fit": this.look.endOutline(); return this.viewer.fit();
       case "view": return this.part && this.swapView((this.part.active + 1) % this.part.views.length);
       case "help": return this.screen.openHelp();
     }
   }
 
-  isAnswerable() {
-    return Boolean(this.part?.isReady) && performance.now() - this.shownAt >= GUARD_MS;
+  isAnswerable(action) {
+    if (!this.part || performance.now() - this.shownAt < GUARD_MS) return false;
+    return this.part.isReady || (this.part.problem !== "" && WITHOUT_PICTURE.has(action));
   }
 
   changeOpacity(direction) {
@@ -157,7 +159,8 @@ export class Station {
   }
 
   pictureFailed(part, error) {
-    this.screen.showMessage(`${error.message} Try again, or defer the part.`, () => this.open(part));
+    this.shownAt = performance.now();
+    this.screen.showMessage(`${sentence(error.message)} Try again, or answer with defect, unsure, reshoot or defer.`, () => this.open(part));
   }
 
   swapView(index) {
@@ -170,7 +173,7 @@ export class Station {
       this.viewer.show(part.pictureOf(view));
       this.screen.showWhere(part);
       this.look.refresh();
-    }, (error) => this.banners.show("picture", { words: `${view.image.view}: ${error.message}` }));
+    }, (error) => this.banners.show("picture", { words: `${view.image.view}: ${sentence(error.message)}` }));
   }
 
   async loadOriginal() {
@@ -191,18 +194,18 @@ export class Station {
   // Answers
 
   decideType(key, time) {
-    const type = this.part.item.defect_types.find((other) => other.key === key);
+    const type = this.part.item.defect_types.find((other) => String(other.key) === key);
     if (type) this.decide("defect", [type], time);
   }
 
   decide(verdict, types, time) {
-    if (!this.isAnswerable()) return;
+    if (!this.isAnswerable(verdict)) return;
     const { part } = this;
     const seconds = (performance.now() - this.shownAt) / 1000;
     const key = newKey();
     const body = { verdict, defect_types: types.map((type) => type.id), note: "", seconds: Math.round(seconds * 100) / 100, key };
     const { id: itemId, serial } = part.item;
-    const entry = { key, kind: "decision", itemId, serial, thumbUrl: part.views[0].image.thumb_url, at: Date.now(), body };
+    const entry = { key, kind: "decision", itemId, serial, thumbUrl: part.thumbUrl, at: Date.now(), body };
     this.keepForUndo(part, { key, verdict, types: types.map((type) => type.name), serial });
     this.openNext(time);
     this.outbox.add(entry);
@@ -222,7 +225,7 @@ export class Station {
 
   defer(time) {
     const { part } = this;
-    const entry = { key: newKey(), kind: "defer", itemId: part.id, serial: part.item.serial, thumbUrl: part.views[0].image.thumb_url, at: Date.now() };
+    const entry = { key: newKey(), kind: "defer", itemId: part.id, serial: part.item.serial, thumbUrl: part.thumbUrl, at: Date.now() };
     this.openNext(time);
     this.outbox.add(entry);
     part.dispose();
@@ -232,7 +235,7 @@ export class Station {
     const entry = this.strip.newest();
     if (!entry) return;
     this.strip.remove(entry);
-    const previous = { verdict: OLD_ANSWER[entry.verdict] ?? entry.verdict, defect_types: entry.types, id: entry.decisionId ?? null };
+    const previous = { verdict: entry.verdict, defect_types: entry.types, id: entry.decisionId ?? null };
     const stillHere = this.outbox.cancel(entry.key);
     if (!stillHere) {
       this.outbox.add({
@@ -255,8 +258,7 @@ export class Station {
   confirmed(entry, data) {
     if (entry.kind === "decision") {
       this.strip.change(entry.key, { state: "saved", decisionId: data.decision.id });
-      if (typeof data.waiting === "number") this.screen.showCounts(data.waiting);
-      this.feed.waiting = data.waiting;
+      this.feed.countAnswered(data.waiting);
       if (this.before?.key === entry.key) {
         this.before.reveal = data.reveal;
         this.look.refreshClosed();
@@ -270,16 +272,16 @@ export class Station {
 
   refused(entry, error) {
     // The other person's answer stands, or something is wrong with ours: say which, and bring the
-    // part back unless somebody has already answered it.
-    const at = error.extra.at ? clockTime(error.extra.at) : "";
-    const by = error.extra.by ?? error.extra.person ?? "";
-    const decided = error.status === 409 && (by || /decided/.test(error.code));
-    const reason = decided && by ? `decided by ${by}${at ? ` at ${at}` : ""}` : error.message;
+    // part back unless somebody else has it or has answered it.
+    const { by, at } = error.extra;
+    const taken = error.status === 409 && Boolean(by || error.extra.withdrawn);
+    const decided = taken && by && /answered|decided/.test(error.message);
+    const reason = decided ? `decided by ${by}${at ? ` at ${clockTime(at)}` : ""}.` : sentence(error.message);
     this.strip.change(entry.key, { state: "refused", undoable: false });
     const said = { decision: "Your answer was not counted", undo: "The answer was not taken back", defer: "The part was not deferred" }[entry.kind];
-    this.banners.show(`refused-${entry.key}`, { kind: "red", words: `${entry.serial}: ${reason}. ${said}.`, thumbUrl: entry.thumbUrl });
+    this.banners.show(`refused-${entry.key}`, { kind: "red", words: `${entry.serial}: ${reason} ${said}.`, thumbUrl: entry.thumbUrl });
     if (entry.kind === "undo" && this.part?.id === entry.itemId) this.openNext();
-    if (entry.kind !== "decision" || decided || this.part?.id === entry.itemId) return;
+    if (entry.kind !== "decision" || taken || this.part?.id === entry.itemId) return;
     const kept = this.before?.part?.id === entry.itemId ? this.before.part : null;
     if (kept) {
       this.before = null;
@@ -288,7 +290,7 @@ export class Station {
   }
 
   leaseLost(part, error) {
-    this.banners.show("lost", { kind: "amber", words: `${part.item.serial}: ${error.message} The next part is shown.`, thumbUrl: part.views[0].image.thumb_url });
+    this.banners.show("lost", { kind: "amber", words: `${part.item.serial}: ${sentence(error.message)} The next part is shown.`, thumbUrl: part.thumbUrl });
     if (part === this.part) this.openNext();
     part.dispose();
   }

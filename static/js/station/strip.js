@@ -57,10 +57,10 @@ export class Strip {
   render() {
     const newest = this.newest();
     this.root.replaceChildren(
-      ...this.entries.map((entry) => {
+      ...[...this.entries].reverse().map((entry) => {
         const words = el("span", { class: "strip-words" }, verdictMark(entry.verdict, entry.types),
           el("span", { class: "muted", "data-at": entry.at }, this.stateWords(entry)));
-        const thumb = el("img", { src: entry.thumbUrl, alt: "", class: "thumb", loading: "lazy" });
+        const thumb = entry.thumbUrl ? el("img", { src: entry.thumbUrl, alt: "", class: "thumb" }) : el("span", { class: "thumb" });
         if (entry !== newest) return el("li", { class: entry.state, title: entry.serial }, thumb, words);
         const button = el("button", { type: "button", title: `Undo the answer on ${entry.serial}`, "aria-keyshortcuts": "Z" },
           thumb, words, el("kbd", {}, "Z"));
@@ -85,8 +85,8 @@ export class Strip {
     const more = Math.max(0, (waiting ?? 0) - parts.length - openCount);
     this.nextRoot.replaceChildren(
       el("span", { class: "muted" }, parts.length ? "next ready" : "none ready"),
-      ...parts.map((part) => el("img", { class: "thumb", src: part.item.images[0].thumb_url, alt: "" })),
-      more ? el("span", { class: "muted" }, `+${more}`) : null ?? "",
+      ...parts.filter((part) => part.thumbUrl).map((part) => el("img", { class: "thumb", src: part.thumbUrl, alt: "" })),
+      more ? el("span", { class: "muted" }, `+${more}`) : "",
     );
   }
 }
