@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config.demo import LOGINS
 from inspection.errors import DomainError
-from training.demo import demo_prepare, demo_stream
+from training.demo.prepare import demo_prepare
+from training.demo.stream import demo_stream
 
 
 class Command(BaseCommand):
