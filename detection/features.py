@@ -41,17 +41,16 @@ def working_size(height: int, width: int, *, side: int, multiple: int) -> tuple[
             f"The image is {width}x{height} pixels; each side needs at least {multiple}."
         )
     scale = min(1.0, side / math.sqrt(height * width))
-    best: tuple[float, tuple[int, int]] | None = None
+    best_cost, best = math.inf, (multiple, multiple)
     for rows in _near(height * scale, height, multiple):
         for cols in _near(width * scale, width, multiple):
             aspect = abs(math.log((rows / cols) / (height / width)))
             area = abs(math.log(rows * cols / (height * width * scale * scale)))
             # A stretch of 10 % weighs as much as a loss of 40 % of the area.
             cost = aspect + 0.25 * area
-            if best is None or cost < best[0]:
-                best = cost, (rows, cols)
-    assert best is not None
-    return best[1]
+            if cost < best_cost:
+                best_cost, best = cost, (rows, cols)
+    return best
 
 
 def _near(length: float, limit: int, multiple: int) -> list[int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -47,7 +47,7 @@ from detection.protocol import (
 from detection.scorers import Scorer, ScorerConfig
 from detection.threads import limited_threads
 
-OBJECT_SCORER = ScorerConfig(layers=(0, 1), pooling=1, per_centre=False)
+OBJECT_SCORER = ScorerConfig(layers=(0, 1), pooling=1, per_centre=True)
 TEXTURE_SCORER = ScorerConfig(layers=(1, 2), pooling=3, per_centre=True)
 PRESETS: Mapping[str, tuple[ScorerConfig, ...]] = {
     # Fine layers, no pooling: best for objects that lie at any angle. Half the cost of both.
@@ -212,18 +212,17 @@ class PatchCore:
         engine_name = config.engine
         if engine_name == "auto":
             engine_name = "openvino" if openvino_is_installed() else "torch"
-        engine: Engine
+        network = None
         if graph is None or engine_name == "torch":
             network, spec = build_network(config.backbone)
             self.config = config = replace(config, backbone=spec)
-            if engine_name == "openvino" and graph is None:
-                graph = to_graph(network)
-            else:
-                engine = TorchEngine(network, threads=config.threads)
-        self.graph_ = graph
-        if engine_name == "openvino":
-            assert graph is not None
+        engine: Engine
+        if network is not None and engine_name == "torch":
+            engine = TorchEngine(network, threads=config.threads)
+        else:
+            graph = graph or to_graph(cast(Any, network))
             engine = OpenVinoEngine(graph, threads=config.threads)
+        self.graph_ = graph
         self.reader_ = FeatureReader(engine, side=config.side)
 
     def score(self, images: ImageSource) -> Iterator[Scored]:

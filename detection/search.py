@@ -63,4 +63,5 @@ def paired_distances(left: Float32Array, right: Float32Array) -> Float32Array:
     the float32 result.
     """
     difference = left.astype(np.float64) - right
-    return np.sqrt(np.einsum("ij,ij->i", difference, difference)).astype(np.float32)
+    squares = np.einsum("ij,ij->i", difference, difference)
+    return np.asarray(np.sqrt(squares), dtype=np.float32)
