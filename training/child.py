@@ -99,6 +99,9 @@ class _Counted:
 def run(job: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Fit, evaluate and save what the job asks for; returns the facts the worker registers."""
     begin = time.monotonic()
+    for file in [*job["normals"], *job["golden"]]:
+        if not Path(file["path"]).is_file():  # said now, not after minutes of fitting
+            raise DetectionError(f"The stored file of image {file['id']} is missing.")
     reporter.send(stage="Starting the engines", done=0, total=0)
     from detection.artifact import save_model
     from detection.model import fit_model
