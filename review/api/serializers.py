@@ -114,6 +114,7 @@ class ExplanationShape(s.Serializer[None]):
 
     words = s.CharField()
     normal_image_id = s.IntegerField(allow_null=True)
+    normal_url = s.CharField(allow_null=True)
     normal_place_xy = s.ListField(child=s.FloatField(), allow_null=True)
     place_xy = s.ListField(child=s.FloatField(), allow_null=True)
 

@@ -8,7 +8,7 @@ from inspection.errors import NotAllowedError
 from inspection.models import Image, Person, PolicyThreshold, Routing, Score
 from review.models import ReviewItem
 from review.selectors.sight import has_seen
-from review.selectors.station import ordered_images
+from review.selectors.station import image_url, ordered_images
 
 
 def reveal_of(person: Person, item: ReviewItem) -> dict[str, Any]:
@@ -84,12 +84,14 @@ def _explained(score: Score, normals: dict[str, int]) -> dict[str, Any] | None:
     said = score.explanation
     if not said:
         return None
+    normal_id = normals.get(_normal_id(score))
     return {
         "words": (
             f"The hottest place lies {said['distance']:.2f} from the nearest normal patch; "
             f"the score is {score.value:.2f}."
         ),
-        "normal_image_id": normals.get(_normal_id(score)),
+        "normal_image_id": normal_id,
+        "normal_url": image_url("preview", normal_id) if normal_id is not None else None,
         "normal_place_xy": said.get("normal_place_xy"),
         "place_xy": said.get("place_xy"),
     }

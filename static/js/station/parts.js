@@ -6,7 +6,8 @@ const REFERENCES_KEPT = 6; // one product has a few views; decoded once, not onc
 const references = new Map(); // address -> promise of a bitmap or null
 
 export async function fetchBitmap(url) {
-  const answer = await fetch(url, { credentials: "same-origin" });
+  const answer = await fetch(url, { credentials: "same-origin" }).catch(() => null);
+  if (!answer) throw new Error("The picture did not load: the server is not reached.");
   if (!answer.ok) throw new Error(`The picture did not load (${answer.status}).`);
   return createImageBitmap(await answer.blob());
 }

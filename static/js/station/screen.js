@@ -111,6 +111,7 @@ export class Screen {
   }
 
   showSide(part, viewer, open) {
+    if (!part.view) return this.side.clear();
     const size = { width: part.view.image.width, height: part.view.image.height };
     this.side.show(part, part.view, { open, scale: fitted(size, viewer.view).scale });
   }

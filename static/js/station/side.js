@@ -24,6 +24,7 @@ export class Side {
   }
 
   show(part, view, { open, scale }) {
+    this.shownView = view;
     const size = { width: view.image.width, height: view.image.height };
     this.reference.show({ ...size, bitmap: view.reference, contours: open ? view.heat?.contours : null });
     this.referenceNote.textContent = view.reference ? "" : view.image.reference_url ? "did not load" : "not set for this view";
@@ -46,19 +47,27 @@ export class Side {
     this.note.textContent = "";
     this.here.show({ ...size, bitmap: view.original ?? view.bitmap, crop: { x, y, scale } });
     const explanation = part.shownOf(view)?.explanation;
-    if (explanation?.normal_url) {
+    if (explanation?.normal_url && explanation.normal_place_xy) {
       this.normalWords.textContent = "Nearest normal";
       this.showNormal(view, explanation, size, scale);
     } else {
-      this.normalWords.textContent = view.reference ? "Same place, reference" : "No reference";
-      this.normal.show({ ...size, bitmap: view.reference, crop: { x, y, scale } });
+      this.showSamePlace(view, size, { x, y, scale });
     }
+  }
+
+  showSamePlace(view, size, crop) {
+    this.normalWords.textContent = view.reference ? "Same place, reference" : "No reference";
+    this.normal.show({ ...size, bitmap: view.reference, crop });
   }
 
   async showNormal(view, explanation, size, scale) {
     view.normalLoading ??= fetchBitmap(explanation.normal_url).catch(() => null);
-    this.normal.show(null);
     const bitmap = await view.normalLoading;
+    if (this.shownView !== view) return; // another view or part came meanwhile
+    if (!bitmap) {
+      const [hereX, hereY] = explanation.place_xy ?? explanation.normal_place_xy;
+      return this.showSamePlace(view, size, { x: hereX, y: hereY, scale });
+    }
     const [x, y] = explanation.normal_place_xy;
     this.normal.show({
       width: explanation.normal_width ?? size.width,

@@ -139,6 +139,7 @@ export class Station {
     } else {
       this.viewer.show(null);
       this.screen.showPart(part, this.before);
+      this.screen.showSide(part, this.viewer, false);
       this.screen.showMessage("Loading the picture.");
       part.load().then(
         () => part === this.part && this.show(part, time),
