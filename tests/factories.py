@@ -165,6 +165,8 @@ def make_routed(
     image = make_image(view, part, station=view.station)
     version = view.versions.first()
     score = make_score(image, version, value) if version is not None else None
+    if outcome == "review":
+        fields.setdefault("reasons", [{"code": "flagged", "message": f"score {value:.3g}"}])
     routing = make_routing(part, outcome, worst_score=score, **fields)
     if score is not None:
         routing.scores.add(score)
@@ -184,6 +186,19 @@ def make_review_item(
     outcome = "pass" if audit else "review"
     routing = make_routed(view, outcome, value=value or (1.1 if audit else 3.4), **fields)
     return routing.review_items.get()
+
+
+def make_open_item(routing: Routing, **fields: Any) -> ReviewItem:
+    """Return a waiting item for a routing, whatever its outcome."""
+    part = routing.part
+    defaults: dict[str, Any] = {
+        "product": part.product,
+        "line": part.line,
+        "reason": ReviewItem.Reason.FLAGGED,
+        "priority": ReviewItem.Priority.SOON,
+        "waiting_since": timezone.now(),
+    }
+    return ReviewItem.objects.create(part=part, routing=routing, **(defaults | fields))
 
 
 def make_token(token: str = "slk_test", *scopes: str, line: Line | None = None) -> DeviceToken:

@@ -1,6 +1,6 @@
 """Parts: as a person may see them (blind until answered), and as a line is told of them."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -165,6 +165,17 @@ def part_status_for_line(part: Part) -> PartStatus:
         first_seen_at=_iso(part.first_seen_at) or "",
         verdict_at=_iso(part.verdict_at),
     )
+
+
+def status_for_person(part: Part) -> PartStatus:
+    """Return the same for a person: "in review" and nothing else while somebody is asked.
+
+    ``is_in_review`` must be annotated.
+    """
+    status = part_status_for_line(part)
+    if part.is_in_review:  # type: ignore[attr-defined]  # annotated by the selectors
+        status = replace(status, outcome=IN_REVIEW, machine_outcome="", verdict="", verdict_at=None)
+    return status
 
 
 def part_for_line(

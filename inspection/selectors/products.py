@@ -4,7 +4,16 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from inspection.access import MAKERS, lines_for
 from inspection.errors import NotFoundError
-from inspection.models import DeviceToken, Person, Policy, Product, Promotion, View
+from inspection.models import (
+    DeviceToken,
+    Line,
+    Person,
+    Policy,
+    Product,
+    Promotion,
+    Station,
+    View,
+)
 
 
 def policy_in_force(product: Product) -> Policy:
@@ -88,3 +97,17 @@ def view_by_name_or_id(product: Product, key: str) -> View:
             return view
     names = ", ".join(view.name for view in views) or "none yet"
     raise NotFoundError(f"{product.name} has no view {key!r}. It has: {names}.", {"view": key})
+
+
+def station_by_name_or_id(line: Line, key: str) -> Station:
+    """Return the line's station that was named, by name or else by number.
+
+    Raises:
+        NotFoundError: It has no such station.
+    """
+    stations = list(line.stations.all())
+    for matches in (lambda station: station.name == key, lambda station: str(station.pk) == key):
+        for station in stations:
+            if matches(station):
+                return station
+    raise NotFoundError(f"{line.name} has no station {key!r}.", {"station": key})
