@@ -35,6 +35,7 @@ from inspection.services.outbox import SCORE, outbox_add
 
 SCOPE: Final = "images:write"
 MAX_TAGS: Final = 32
+MAX_ROUNDS: Final = 1000  # a camera that writes "latest.png" for ever is no reworked part
 CLOCK_SLACK: Final = timedelta(hours=24)  # a camera's clock may be wrong, but not by days
 
 
@@ -393,6 +394,8 @@ def _joined(part: Part, shot: _Shot) -> Part:
         part.tags = _tags(part.tags | shot.tags)
         changed.append("tags")
     if part.images.filter(view=shot.view, round=part.round).exists():
+        if part.round >= MAX_ROUNDS:
+            raise ConflictError(f"{part.serial} came {part.round} times: send real serials.")
         # A reworked part comes back: what was said of it before stays with its round.
         part.round += 1
         part.outcome, part.verdict, part.verdict_at, part.disposition = "", "", None, ""
