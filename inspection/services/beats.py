@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from inspection.models import WorkerBeat
 
-# Processes that ended without saying so are forgotten after a day.
-FORGET_AFTER: Final = timedelta(days=1)
+# Processes that ended without saying so are forgotten once another of their kind has started.
+FORGET_AFTER: Final = timedelta(hours=1)
 
 
 def process_name(kind: str) -> str:
