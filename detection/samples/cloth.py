@@ -239,7 +239,7 @@ def _crease(weave: Weave, centre: tuple[float, float], rng: np.random.Generator)
 
 def _stain(weave: Weave, centre: tuple[float, float], rng: np.random.Generator) -> BoolArray:
     height, width = weave.dirt.shape
-    dark = float(rng.uniform(0.12, 0.30))
+    dark = float(rng.uniform(0.16, 0.34))
     mark = blob(
         rng,
         centre,

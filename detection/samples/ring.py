@@ -118,6 +118,11 @@ def render_ring(at: Placement, rng: np.random.Generator) -> RingLight:
         else:
             _drill(scene, at, number)
     scene.light = plate + metal * (light - plate)
+    for number in range(HOLES):
+        around = None if number == at.missing_hole else _around_hole(at, number)
+        if around is not None:  # only now: composing needs the holes to count as metal
+            place, distance, _ = around
+            scene.metal[place] *= np.clip((distance - np.float32(HOLE_MM)) * at.px_per_mm, 0, 1)
     return scene
 
 

@@ -69,10 +69,12 @@ def _face_radius(rng: np.random.Generator) -> float:
 
 
 def _scratch(scene: RingLight, at: Placement, where: float, rng: np.random.Generator) -> BoolArray:
-    radius, heading = _face_radius(rng), float(rng.uniform(0, 2 * np.pi))
-    length_mm = float(rng.uniform(7, 24))
-    bend, wide = float(rng.uniform(0.01, 0.09)), float(rng.uniform(0.16, 0.34))
-    strength = float(rng.uniform(0.16, 0.42))
+    radius = _face_radius(rng)
+    # Across the turning marks: along them nobody could tell it from one.
+    heading = where + float(rng.uniform(-1.15, 1.15))
+    length_mm = float(rng.uniform(12, 34))
+    bend, wide = float(rng.uniform(0.01, 0.09)), float(rng.uniform(0.22, 0.42))
+    strength = float(rng.uniform(0.30, 0.60))
     start = at.to_px(radius, where)
     points = wander(
         rng, start, length_mm, px_per_mm=at.px_per_mm, heading=heading + at.angle, bend=bend
@@ -101,13 +103,14 @@ def _scratch(scene: RingLight, at: Placement, where: float, rng: np.random.Gener
         height=at.height,
         width=at.width,
     )
-    scene.light[dark.place] *= 1 - np.float32(0.30) * dark.coverage * scene.metal[dark.place]
+    shade = np.float32(0.9 * strength) * dark.coverage * scene.metal[dark.place]
+    scene.light[dark.place] *= 1 - shade
     scene.light[mark.place] += np.float32(strength) * mark.coverage
     return mark.mask(at.height, at.width, above=0.15)
 
 
 def _dent(scene: RingLight, at: Placement, where: float, rng: np.random.Generator) -> BoolArray:
-    radius, size = _face_radius(rng), float(rng.uniform(0.9, 2.4))
+    radius, size = _face_radius(rng), float(rng.uniform(1.5, 3.6))
     depth = float(rng.uniform(0.35, 0.8))
     aspect, turn = float(rng.uniform(0.6, 1.7)), float(rng.uniform(0, np.pi))
     centre = at.to_px(radius, where)
@@ -140,8 +143,8 @@ def _dent(scene: RingLight, at: Placement, where: float, rng: np.random.Generato
 
 
 def _stain(scene: RingLight, at: Placement, where: float, rng: np.random.Generator) -> BoolArray:
-    radius, size = _face_radius(rng), float(rng.uniform(2.0, 5.2))
-    dark = float(rng.uniform(0.10, 0.26))
+    radius, size = _face_radius(rng), float(rng.uniform(3.2, 7.5))
+    dark = float(rng.uniform(0.14, 0.32))
     aspect, turn = float(rng.uniform(0.5, 2.0)), float(rng.uniform(0, np.pi))
     mark = blob(
         rng,
@@ -170,9 +173,9 @@ def _stain(scene: RingLight, at: Placement, where: float, rng: np.random.Generat
 
 def _fibre(scene: RingLight, at: Placement, where: float, rng: np.random.Generator) -> BoolArray:
     radius, heading = _face_radius(rng), float(rng.uniform(0, 2 * np.pi))
-    length_mm, bend = float(rng.uniform(7, 20)), float(rng.uniform(0.25, 0.6))
+    length_mm, bend = float(rng.uniform(14, 34)), float(rng.uniform(0.25, 0.6))
     tone = float(rng.uniform(0.05, 0.12) if rng.random() < 0.6 else rng.uniform(0.85, 1.0))
-    thick = float(rng.uniform(0.16, 0.26))
+    thick = float(rng.uniform(0.22, 0.34))
     points = wander(
         rng,
         at.to_px(radius, where),
@@ -206,7 +209,7 @@ def _fibre(scene: RingLight, at: Placement, where: float, rng: np.random.Generat
 
 def _chip(scene: RingLight, at: Placement, where: float, rng: np.random.Generator) -> BoolArray:
     outside = bool(rng.random() < 0.6)
-    size = float(rng.uniform(1.6, 3.2))
+    size = float(rng.uniform(2.6, 5.2))
     edge = OUTER_MM + 0.25 * size if outside else BORE_MM - 0.25 * size
     aspect = float(rng.uniform(1.1, 1.9))
     centre = at.to_px(edge, where)
