@@ -100,7 +100,7 @@ class HealthReference:
         """Learn the limits from images known to be healthy.
 
         Args:
-            images: ``(height, width, 3)`` uint8 RGB each; walked twice if the place is
+            images: ``(height, width, 3)`` uint8 RGB each; walked three times if the place is
                 watched, so not a bare generator.
             watch_place: False for products that lie at any angle or place.
 
