@@ -2,21 +2,10 @@
 
 from django.db import transaction
 
-from inspection.models import Outbox, Outcome, Part
+from inspection.models import Part
+from inspection.selectors.parts import part_status_for_line
+from inspection.services.outbox import LINE, outbox_add
 from review.models import Decision, ReviewItem
-
-# What a person's answer makes of the machine's outcome, as the line is told. Unsure changes
-# nothing: the part still waits for a person.
-TOLD_BY_VERDICT = {
-    Decision.Verdict.DEFECT: Outcome.REJECT.value,
-    Decision.Verdict.GOOD: Outcome.PASS.value,
-    Decision.Verdict.RESHOOT: "reshoot",
-}
-
-
-def told_to_line(outcome: str, verdict: str) -> str:
-    """Return the word a line acts on: pass, review, reject, no verdict or reshoot."""
-    return TOLD_BY_VERDICT.get(verdict, outcome)  # type: ignore[call-overload, no-any-return]
 
 
 @transaction.atomic
@@ -25,7 +14,11 @@ def part_verdict_update(*, part_id: int) -> Part:
 
     Effective decisions are those that an answered item of the part's present round points at.
     """
-    part = Part.objects.select_for_update().select_related("product").get(pk=part_id)
+    part = (
+        Part.objects.select_for_update(of=("self",))
+        .select_related("product", "line")
+        .get(pk=part_id)
+    )
     last = (
         Decision.objects.filter(
             pk__in=ReviewItem.objects.filter(
@@ -35,25 +28,25 @@ def part_verdict_update(*, part_id: int) -> Part:
         .order_by("-at", "-id")
         .first()
     )
-    before = part.verdict
+    before = part_status_for_line(part).outcome
     part.verdict = last.verdict if last is not None else ""
     part.verdict_at = last.at if last is not None else None
     part.save(update_fields=["verdict", "verdict_at"])
-    told = told_to_line(part.outcome, part.verdict)
-    if told != told_to_line(part.outcome, before):
-        Outbox.objects.create(
-            topic="line",
-            line_id=part.line_id,
-            payload={
+    status = part_status_for_line(part)
+    if status.outcome != before:
+        outbox_add(
+            LINE,
+            {
                 "event": "verdict",
                 "part_id": part.pk,
                 "serial": part.serial,
                 "product": part.product.name,
                 "round": part.round,
-                "outcome": told,
-                "machine_outcome": part.outcome,
+                "outcome": status.outcome,
+                "machine_outcome": status.machine_outcome,
                 "verdict": part.verdict,
                 "at": last.at.isoformat() if last is not None else None,
             },
+            line=part.line,
         )
     return part

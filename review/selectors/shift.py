@@ -1,0 +1,350 @@
+"""What happened to the parts of a window, counted in the database.
+
+A cohort: all counts are of parts routed in the window, and of the answers they got since. Only
+answers that stand count; an answer stands while its item points at it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import TruncDay, TruncHour
+from django.utils import timezone
+
+from inspection.access import WATCHERS, lines_for
+from inspection.models import Line, Outcome, Part, Person, Policy, Product, Routing, Site
+from review.models import Decision, ReviewItem
+from review.windows import Window
+
+Reason = ReviewItem.Reason
+State = ReviewItem.State
+Verdict = Decision.Verdict
+
+FLAGS = (Outcome.REVIEW, Outcome.REJECT)
+ANSWERS = (Verdict.GOOD, Verdict.DEFECT)
+
+# What became of an audit.
+COMPLETED = "completed"  # good or defect, by somebody who saw nothing of the model's
+NOT_BLIND = "not blind"  # the product shows the heat first
+SET_ASIDE = "set aside"  # looked at, deferred, unsure, reshoot: waits for another person
+OPEN = "open"  # not come to yet
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose numbers, of when, of which product and line."""
+
+    person: Person
+    window: Window
+    product: int | None = None
+    line: int | None = None
+
+    def lines(self) -> QuerySet[Line]:
+        """Return the lines that the person watches, within the filter."""
+        lines = lines_for(self.person, WATCHERS)
+        return lines if self.line is None else lines.filter(pk=self.line)
+
+    def within(self, prefix: str) -> Q:
+        """Return the filter on product and line; ``prefix`` leads to where the two stand."""
+        query = Q(**{f"{prefix}line__in": self.lines()})
+        if self.product is not None:
+            query &= Q(**{f"{prefix}product_id": self.product})
+        return query
+
+    def during(self, name: str) -> Q:
+        """Return the filter for times in the window."""
+        return Q(**{f"{name}__gte": self.window.start, f"{name}__lt": self.window.end})
+
+    def bucket(self, name: str) -> TruncHour | TruncDay:
+        """Return the expression for the hour or day, in site time, in which a time lies."""
+        trunc = TruncHour if self.window.bucket == "hour" else TruncDay
+        return trunc(name, tzinfo=self.window.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Parts that share product, hour or day, outcome and band of surprise."""
+
+    product: int
+    product_name: str
+    bucket: datetime
+    outcome: str
+    band: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Flagged parts that a person said good or defect of."""
+
+    product: int
+    product_name: str
+    bucket: datetime
+    verdict: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audits:
+    """Audited parts that share band, probability and what became of them."""
+
+    bucket: datetime
+    band: int
+    probability: float
+    status: str
+    is_miss: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Everything counted over one window."""
+
+    flow: list[Flow]
+    answered: list[Answered]
+    audits: list[Audits]
+    review_seconds: dict[int, float] = field(default_factory=dict)  # by product
+
+    def parts(self, *outcomes: str, product: int | None = None) -> int:
+        """Return how many parts had one of the outcomes; all parts where none is named."""
+        return sum(
+            row.count
+            for row in self.flow
+            if (not outcomes or row.outcome in outcomes) and product in (None, row.product)
+        )
+
+    def flags_answered(self, verdict: str, product: int | None = None) -> int:
+        """Return how many flagged parts were said to be good, or defect."""
+        return sum(
+            row.count
+            for row in self.answered
+            if row.verdict == verdict and product in (None, row.product)
+        )
+
+    def audits_with(self, *statuses: str) -> int:
+        """Return how many audits have one of the statuses."""
+        return sum(row.count for row in self.audits if row.status in statuses)
+
+    @property
+    def misses(self) -> int:
+        """Defects found among passed parts by completed audits."""
+        return sum(row.count for row in self.audits if row.status == COMPLETED and row.is_miss)
+
+
+def site_of(person: Person) -> Site | None:
+    """Return the site of the person's lines: its time zone and currency rule the page."""
+    return Site.objects.filter(lines__in=lines_for(person)).order_by("id").first()
+
+
+def zone_of(site: Site | None) -> ZoneInfo:
+    """Return a site's time zone; UTC where it cannot be read."""
+    try:
+        return ZoneInfo(site.time_zone if site is not None else "UTC")
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def counts_of(scope: Scope) -> Counts:
+    """Return the counts of a window: four queries, whatever the number of parts."""
+    return Counts(_flow(scope), _answered(scope), _audits(scope), _review_seconds(scope))
+
+
+def _flow(scope: Scope) -> list[Flow]:
+    rows = (
+        Routing.objects.filter(scope.within("part__"), scope.during("at"))
+        .values("part__product_id", "part__product__name", "outcome", "surprise_band")
+        .annotate(bucket=scope.bucket("at"), count=Count("id"))
+        .order_by("bucket")
+    )
+    return [
+        Flow(
+            product=row["part__product_id"],
+            product_name=row["part__product__name"],
+            bucket=row["bucket"],
+            outcome=row["outcome"],
+            band=row["surprise_band"] or 0,
+            count=row["count"],
+        )
+        for row in rows
+    ]
+
+
+def _answered(scope: Scope) -> list[Answered]:
+    # At most one item per flagged part is answered good or defect: a next round is made only
+    # after unsure, and withdrawn with it.
+    rows = (
+        ReviewItem.objects.filter(scope.within(""), scope.during("routing__at"))
+        .filter(reason=Reason.FLAGGED, state=State.ANSWERED, decision__verdict__in=ANSWERS)
+        .filter(routing__outcome__in=FLAGS)
+        .values("product_id", "product__name", "decision__verdict")
+        .annotate(bucket=scope.bucket("routing__at"), count=Count("id"))
+        .order_by("bucket")
+    )
+    return [
+        Answered(
+            product=row["product_id"],
+            product_name=row["product__name"],
+            bucket=row["bucket"],
+            verdict=str(row["decision__verdict"]),
+            count=row["count"],
+        )
+        for row in rows
+    ]
+
+
+def _audits(scope: Scope) -> list[Audits]:
+    kept_from_somebody = ReviewItem.not_for.through.objects.filter(reviewitem=OuterRef("pk"))
+    rows = (
+        ReviewItem.objects.filter(scope.within(""), scope.during("routing__at"))
+        .filter(reason=Reason.AUDIT, state__in=[State.WAITING, State.ANSWERED])
+        .annotate(is_kept=Exists(kept_from_somebody), bucket=scope.bucket("routing__at"))
+        .values(
+            "bucket", "routing__surprise_band", "routing__audit_probability", "state",
+            "is_blind", "is_kept", "decision__verdict", "decision__looked_before",
+        )
+        .annotate(count=Count("id"))
+        .order_by("bucket")
+    )  # fmt: skip
+    found = []
+    for row in rows:
+        status = _audit_status(row)
+        if status:
+            found.append(
+                Audits(
+                    bucket=row["bucket"],
+                    band=row["routing__surprise_band"] or 0,
+                    probability=row["routing__audit_probability"] or 1.0,
+                    status=status,
+                    is_miss=row["decision__verdict"] == Verdict.DEFECT,
+                    count=row["count"],
+                )
+            )
+    return found
+
+
+def _audit_status(row: Any) -> str:
+    """Return what became of an audit's item; empty where a later round speaks for the part."""
+    if row["state"] == State.WAITING:
+        return SET_ASIDE if row["is_kept"] else OPEN
+    if row["decision__verdict"] not in ANSWERS:
+        return ""
+    if not row["is_blind"]:
+        return NOT_BLIND
+    return "" if row["decision__looked_before"] else COMPLETED
+
+
+def _review_seconds(scope: Scope) -> dict[int, float]:
+    """Return the time spent per product. Undone answers took their time too."""
+    rows = (
+        Decision.objects.filter(scope.within("item__"), scope.during("item__routing__at"))
+        .values("item__product_id")
+        .annotate(seconds=Sum("seconds"))
+        .order_by()
+    )
+    return {row["item__product_id"]: row["seconds"] or 0.0 for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits now, whenever it was seen; all kinds together."""
+
+    count: int
+    oldest: datetime | None
+
+    @property
+    def oldest_minutes(self) -> float:
+        """How long the oldest has waited."""
+        if self.oldest is None:
+            return 0.0
+        return max(0.0, (timezone.now() - self.oldest).total_seconds() / 60)
+
+
+def waiting_now(scope: Scope) -> Waiting:
+    """Return how many items wait and since when the oldest does."""
+    found = ReviewItem.objects.filter(scope.within(""), state=State.WAITING).aggregate(
+        count=Count("id"), oldest=Min("waiting_since")
+    )
+    return Waiting(found["count"], found["oldest"])
+
+
+def unrouted_parts(scope: Scope) -> int:
+    """Return how many parts of the window have no outcome yet."""
+    return Part.objects.filter(scope.within(""), scope.during("first_seen_at"), outcome="").count()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many items waited at the start of the window and at the end of each hour or day."""
+
+    times: list[datetime]
+    waiting: list[int]
+    arrived: int
+    answered: int
+
+
+def backlog_of(scope: Scope) -> Backlog:
+    """Return the length of the queue over the window: three queries."""
+    items = ReviewItem.objects.filter(scope.within("")).exclude(state=State.WITHDRAWN)
+    start = scope.window.start
+    waiting = items.filter(
+        Q(answered_at__isnull=True) | Q(answered_at__gte=start), waiting_since__lt=start
+    ).count()
+    arrived = _by_bucket(scope, items, "waiting_since")
+    answered = _by_bucket(scope, items, "answered_at")
+    starts = scope.window.buckets()
+    ends = [*starts[1:], min(scope.window.end, timezone.now())]
+    lengths = [waiting]
+    for begin in starts:
+        lengths.append(lengths[-1] + arrived.get(begin, 0) - answered.get(begin, 0))
+    return Backlog([starts[0], *ends], lengths, sum(arrived.values()), sum(answered.values()))
+
+
+def _by_bucket(scope: Scope, items: QuerySet[ReviewItem], name: str) -> dict[datetime, int]:
+    rows = (
+        items.filter(scope.during(name))
+        .values(bucket=scope.bucket(name))
+        .annotate(count=Count("id"))
+        .order_by()
+    )
+    return {row["bucket"]: row["count"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class TypeCount:
+    """How often a defect type was named among confirmed flags."""
+
+    name: str
+    count: int
+
+
+def defect_types_of(scope: Scope) -> list[TypeCount]:
+    """Return the defect types of confirmed flags, most frequent first; without a type: "none"."""
+    rows = (
+        ReviewItem.objects.filter(scope.within(""), scope.during("routing__at"))
+        .filter(reason=Reason.FLAGGED, state=State.ANSWERED, decision__verdict=Verdict.DEFECT)
+        .filter(routing__outcome__in=FLAGS)
+        .values("decision__defect_types__name")
+        .annotate(count=Count("id"))
+        .order_by("-count", "decision__defect_types__name")
+    )
+    return [
+        TypeCount(row["decision__defect_types__name"] or "no type named", row["count"])
+        for row in rows
+    ]
+
+
+def policies_of(products: Sequence[int]) -> dict[int, Policy]:
+    """Return the policy in force of each product."""
+    found: dict[int, Policy] = {}
+    for policy in Policy.objects.filter(product_id__in=products).order_by("version"):
+        found[policy.product_id] = policy
+    return found
+
+
+def choices_of(person: Person) -> tuple[list[Product], list[Line]]:
+    """Return the products and lines that the page can be filtered by."""
+    lines = lines_for(person, WATCHERS)
+    return list(Product.objects.filter(line__in=lines)), list(lines)
