@@ -1,0 +1,83 @@
+"""Shape checks of what the model pages send."""
+
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+
+from inspection.models import DefectType, View
+
+
+class SeveralFilesInput(forms.ClearableFileInput):
+    """A file input for many files at once."""
+
+    allow_multiple_selected = True
+
+
+class SeveralFilesField(forms.FileField):
+    """Any number of files, at least one."""
+
+    widget = SeveralFilesInput
+
+    def clean(self, data: Any, initial: Any = None) -> "list[UploadedFile[Any]]":
+        """Return the files.
+
+        Raises:
+            ValidationError: None at all, or one of them is empty.
+        """
+        given = data if isinstance(data, list | tuple) else [data]
+        return [super(SeveralFilesField, self).clean(one, initial) for one in given]
+
+
+ACCEPT = ".png,.jpg,.jpeg,.tif,.tiff,.bmp,.zip"
+
+
+class NormalsForm(forms.Form):
+    """Files that somebody vouches for as normal."""
+
+    images = SeveralFilesField(
+        label="Images or a zip",
+        widget=SeveralFilesInput(attrs={"accept": ACCEPT}),
+        help_text="PNG, JPEG, TIFF or BMP. Folders inside a zip are taken as lots.",
+    )
+    lot = forms.CharField(
+        required=False,
+        max_length=120,
+        label="Lot",
+        help_text="Calibration holds out whole lots; without lots, whole days.",
+    )
+    reason = forms.CharField(
+        max_length=300,
+        label="Why are these normal?",
+        help_text="Who looked at them, and how: it stays beside your name.",
+    )
+    attested = forms.BooleanField(label="I vouch for every one of these images being normal.")
+    attestation = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+
+class GoldenForm(forms.Form):
+    """Files of known truth."""
+
+    images = SeveralFilesField(
+        label="Images or a zip",
+        widget=SeveralFilesInput(attrs={"accept": ACCEPT}),
+        help_text="They judge every model and are never learned.",
+    )
+    truth = forms.ChoiceField(label="What they show")
+
+    def __init__(self, *args: Any, view: View, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        types = DefectType.objects.filter(product=view.product_id)
+        field = self.fields["truth"]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = [
+                ("good", "normal parts"),
+                ("defect", "defects of no named type"),
+                *((str(kind.pk), f"defect: {kind.name}") for kind in types),
+            ]
+
+
+class ReasonForm(forms.Form):
+    """A reason that stays in the log."""
+
+    reason = forms.CharField(max_length=300, label="Why")

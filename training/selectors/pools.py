@@ -1,0 +1,121 @@
+"""What lies in the pools, and what that is enough for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet
+
+from detection.statistics import normals_needed
+from inspection.models import View
+from training.models import Attestation, GoldenEntry, PoolEntry
+from training.services.snapshots import LEARNABLE, MIN_NORMALS
+
+# What a first model usually needs before it stops learning something new from each image.
+USUAL_NORMALS = 100
+# Of each defect type, for testing only: ten of ten caught shows at least 74 %.
+USUAL_DEFECTS = 10
+HELD_OUT_SHARE = 0.2
+State = PoolEntry.State
+
+
+@dataclass(slots=True)
+class Pool:
+    """Counts of one view's pools."""
+
+    quarantined: int = 0
+    verified: int = 0
+    used: int = 0
+    defect: int = 0
+    withdrawn: int = 0
+    may_calibrate: int = 0
+    golden_normals: int = 0
+    golden_defects: int = 0
+
+    @property
+    def normals(self) -> int:
+        """Return how many normals may be learned now."""
+        return self.verified + self.used
+
+    @property
+    def is_enough(self) -> bool:
+        """Return whether a model can be trained at all."""
+        return self.normals >= MIN_NORMALS
+
+    @property
+    def sentence(self) -> str:
+        """Return what is there and what is missing, in words."""
+        if not self.is_enough:
+            return f"{self.normals} of {MIN_NORMALS} normals: too few for a model."
+        if self.normals < USUAL_NORMALS:
+            return f"{self.normals} of {USUAL_NORMALS} normals: enough for a first model."
+        return f"{self.normals:,} normals: enough for a model."
+
+    @property
+    def promise(self) -> str:
+        """Return what the normals can promise about false alarms."""
+        need = normals_needed(0.01)
+        held_out = round(HELD_OUT_SHARE * self.may_calibrate)
+        if held_out >= need:
+            return f"About {held_out:,} normals calibrate: a promise of 1 % is possible."
+        return (
+            f"No promise about false alarms below {need} calibration normals; "
+            f"about {held_out} would calibrate now."
+        )
+
+    @property
+    def tests(self) -> str:
+        """Return what the golden set can show."""
+        if not self.golden_defects:
+            return (
+                f"No known defects: detection stays unknown. About {USUAL_DEFECTS} of each type "
+                "are usual, for testing only."
+            )
+        return f"{self.golden_defects} known defects and {self.golden_normals} known normals."
+
+
+def pool_counts(views: Sequence[View]) -> dict[int, Pool]:
+    """Return the pools of the views, by view id, in two queries."""
+    pools = {view.pk: Pool() for view in views}
+    entries = (
+        PoolEntry.objects.filter(view__in=pools)
+        .values("view")
+        .annotate(
+            quarantined=Count("pk", filter=Q(state=State.QUARANTINED)),
+            verified=Count("pk", filter=Q(state=State.VERIFIED)),
+            used=Count("pk", filter=Q(state=State.USED)),
+            defect=Count("pk", filter=Q(state=State.DEFECT)),
+            withdrawn=Count("pk", filter=Q(state=State.WITHDRAWN)),
+            may_calibrate=Count("pk", filter=Q(state__in=LEARNABLE, may_calibrate=True)),
+        )
+    )
+    for row in entries:
+        pool = pools[row["view"]]
+        pool.quarantined, pool.verified = row["quarantined"], row["verified"]
+        pool.used, pool.defect = row["used"], row["defect"]
+        pool.withdrawn, pool.may_calibrate = row["withdrawn"], row["may_calibrate"]
+    golden = (
+        GoldenEntry.objects.filter(view__in=pools)
+        .values("view")
+        .annotate(
+            defects=Count("pk", filter=Q(is_defect=True)),
+            normals=Count("pk", filter=Q(is_defect=False)),
+        )
+    )
+    for truth in golden:
+        pools[truth["view"]].golden_defects = truth["defects"]
+        pools[truth["view"]].golden_normals = truth["normals"]
+    return pools
+
+
+def attestations_of_view(view: View) -> QuerySet[Attestation]:
+    """Return who vouched for imported normals of the view, newest first."""
+    return Attestation.objects.filter(view=view).select_related("person").order_by("-id")
+
+
+def pool_images(view: View, state: str) -> QuerySet[PoolEntry]:
+    """Return the entries of one pool with what a page shows of them, newest first."""
+    return (
+        PoolEntry.objects.filter(view=view, state=state)
+        .select_related("image__part", "added_by", "attestation")
+        .order_by("-changed_at", "-id")
+    )

@@ -1,0 +1,72 @@
+"""Is the set-up usable? What a version's own figures say, in words. No reads, no writes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from detection.statistics import lower_bound
+from inspection.models import ModelVersion
+
+# Where the two kinds hardly overlap a threshold between them exists; below the second figure
+# most pictures of defects look like pictures of normals, whatever the threshold.
+GOOD_AUROC = 0.95
+POOR_AUROC = 0.80
+GOOD_DETECTION = 0.90
+ADVICE = (
+    "Look at light, focus, position and the region of interest first, then add normals that "
+    "show the usual variation."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One word with its tag (``met``, ``above usual``, ``not met``, ``too few``) and reasons."""
+
+    word: str
+    tag: str
+    sentences: tuple[str, ...]
+
+
+def setup_verdict(version: ModelVersion, *, basis: str) -> Verdict:
+    """Return whether the set-up behind a version can be worked with.
+
+    Args:
+        version: The fitted model.
+        basis: What its threshold promises, in words.
+    """
+    evaluation: dict[str, Any] = version.metrics.get("evaluation") or {}
+    if not evaluation.get("n_defect"):
+        return Verdict(
+            "Usable to collect answers",
+            "too few",
+            (
+                "Detection is unknown: no known defects were there to test with.",
+                "Every flag goes to a person, so it can run beside the line; it must not be "
+                "trusted to find defects yet. Add about ten of each type to the golden set.",
+                basis,
+            ),
+        )
+    found, n = evaluation["detection_rate"]["events"], evaluation["detection_rate"]["n"]
+    caught = (
+        f"{found} of {n} known defects are flagged (at least {100 * lower_bound(found, n):.0f} %, "
+        "one-sided 95 %)."
+    )
+    auroc = evaluation.get("image_auroc")
+    stopped = _stopped(evaluation)
+    sentences = tuple(sentence for sentence in (caught, stopped, basis) if sentence)
+    if auroc is None:
+        return Verdict("Tested on defects alone", "too few", sentences)
+    if auroc < POOR_AUROC:
+        return Verdict("Not usable yet", "not met", (*sentences, ADVICE))
+    if auroc < GOOD_AUROC or found < GOOD_DETECTION * n:
+        return Verdict("Usable with care", "above usual", (*sentences, ADVICE))
+    return Verdict("Usable", "met", sentences)
+
+
+def _stopped(evaluation: dict[str, Any]) -> str:
+    rate = evaluation["false_alarm_rate"]
+    if not rate["n"]:
+        return ""
+    return (
+        f"{rate['events']} of {rate['n']} known normals would be stopped "
+        f"(95 % interval {100 * rate['low']:.1f} to {100 * rate['high']:.1f} %)."
+    )

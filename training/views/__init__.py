@@ -1,0 +1,1 @@
+"""Pages of training: models, one view, one version, one run."""
