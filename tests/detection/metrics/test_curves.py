@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
@@ -49,6 +49,7 @@ def test_hand_worked_curves() -> None:
     ]
 
 
+@settings(deadline=None)  # no test asserts a time
 @given(
     st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=2, max_size=60).filter(
         lambda rows: len({defect for _, defect in rows}) == 2

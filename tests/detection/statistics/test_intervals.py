@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.statistics import clopper_pearson, lower_bound, upper_bound
@@ -43,6 +43,7 @@ def test_impossible_counts_are_refused(events: int, n: int, alpha: float) -> Non
         clopper_pearson(events, n, alpha=alpha)
 
 
+@settings(deadline=None)  # no test asserts a time
 @given(st.integers(1, 300), st.data())
 def test_interval_holds_the_share_and_mirrors(n: int, data: st.DataObject) -> None:
     events = data.draw(st.integers(0, n))

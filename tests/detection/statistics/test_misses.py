@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.statistics import (
@@ -39,6 +39,7 @@ def test_example_a_without_misses() -> None:
     assert rate.upper == pytest.approx(1 - 0.05**heaviest, rel=1e-9)
 
 
+@settings(deadline=None)  # no test asserts a time
 @given(st.integers(2, 400), st.data())
 def test_equal_weights_are_clopper_pearson(n: int, data: st.DataObject) -> None:
     found = data.draw(st.integers(0, n - 1))

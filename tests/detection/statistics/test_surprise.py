@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import betainc
 
@@ -28,6 +28,7 @@ def test_surprise_keeps_the_shape_and_refuses_nan() -> None:
         surprise([np.nan], NORMALS)
 
 
+@settings(deadline=None)  # no test asserts a time
 @given(
     st.lists(st.integers(-5, 5).map(float), max_size=30),
     st.lists(st.integers(-6, 6).map(float), min_size=1, max_size=5),
