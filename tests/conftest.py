@@ -17,6 +17,7 @@ import shutil  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 
 import django  # noqa: E402
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
 django.setup()
@@ -25,6 +26,10 @@ from django.test import Client  # noqa: E402
 
 from inspection.models import Person, Role  # noqa: E402
 from tests import factories  # noqa: E402
+
+# No test asserts a time, nor does hypothesis: the machine may be busy.
+hypothesis.settings.register_profile("secondlook", deadline=None)
+hypothesis.settings.load_profile("secondlook")
 
 pytest_plugins = ["tests.skips", "tests.installations"]
 

@@ -19,7 +19,7 @@ _BORE_FOLLOWS_DEFECT: Final = 0.8  # share of defective parts whose close-up sho
 
 @dataclass(frozen=True, slots=True)
 class SampleView:
-    """One camera on a sample product; ``any_angle`` where the part lies as it comes."""
+    """One camera on a sample product; ``any_angle`` where the part lies as it comes, or repeats."""
 
     name: str
     width: int

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-NORMALS = 48  # parts a product learns from
+NORMALS = 72  # parts a product learns from; a ring at any angle needs many
 GOLDEN_NORMALS = 12  # known truth, never trained on
 GOLDEN_DEFECTS = 14  # two of each defect
 STREAM = 40  # parts that arrive at once, so that the queue has work
