@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -330,10 +331,28 @@ def to_graph(network: torch.nn.Module, *, side: int = 256) -> CompiledGraph:
         loaded = frontend.load(decoder)
         graph = frontend.convert(loaded)
     graph.reshape([1, -1, -1, 3])
+    # The converter's names count up within a process; fixed ones keep the same network at the
+    # same bytes, so that stored models share it.
+    graph.set_friendly_name("backbone")
+    for number, operation in enumerate(graph.get_ordered_ops()):
+        operation.set_friendly_name(f"operation{number}")
+        for port in operation.outputs():
+            port.get_tensor().set_names(set())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.xml"
         openvino.save_model(graph, path, compress_to_fp16=False)
         return CompiledGraph(path.read_bytes(), path.with_suffix(".bin").read_bytes())
+
+
+@lru_cache(maxsize=2)
+def graph_without_file(spec: BackboneSpec) -> tuple[CompiledGraph, BackboneSpec]:
+    """The graph of a network with packaged or hub weights, and its spec made complete.
+
+    Kept, because building and converting take longer than a small fit; a local weights file
+    could change under its name and is never kept.
+    """
+    network, complete = build_network(spec)
+    return to_graph(network), complete
 
 
 class OpenVinoEngine:

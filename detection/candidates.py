@@ -56,11 +56,7 @@ def collect_candidates(
         DetectionError: Fewer than two images, or all of them the same.
     """
     total = len(images)
-    if total < MIN_IMAGES:
-        raise DetectionError(
-            f"A fit needs at least {MIN_IMAGES} normal images; there "
-            + ("is 1." if total == 1 else f"are {total}.")
-        )
+    check_count(total)
     share = max(1, limit // total)
     features: list[list[Float16Array]] = [[] for _ in configs]
     places: list[Int64Array] = []
@@ -98,3 +94,10 @@ def collect_candidates(
         sizes_hw=np.array(sizes_hw, np.int64),
         grids_hw=np.array(grids_hw, np.int64),
     )
+
+
+def check_count(images: int) -> None:
+    """Raise DetectionError when there are too few images to fit on."""
+    if images < MIN_IMAGES:
+        there = "there is 1." if images == 1 else f"there are {images}."
+        raise DetectionError(f"A fit needs at least {MIN_IMAGES} normal images; {there}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -22,10 +22,11 @@ from detection.backbones import (
     OpenVinoEngine,
     TorchEngine,
     build_network,
+    graph_without_file,
     openvino_is_installed,
     to_graph,
 )
-from detection.candidates import collect_candidates
+from detection.candidates import check_count, collect_candidates
 from detection.features import (
     DEFAULT_SIDE,
     FeatureGrid,
@@ -173,6 +174,7 @@ class PatchCore:
         """
         if len(ids) != len(images):
             raise DetectionError(f"{len(images)} images came with {len(ids)} ids.")
+        check_count(len(images))
         config = self.config
         with limited_threads(config.threads):
             self._build_reader()
@@ -212,16 +214,19 @@ class PatchCore:
         engine_name = config.engine
         if engine_name == "auto":
             engine_name = "openvino" if openvino_is_installed() else "torch"
-        network = None
-        if graph is None or engine_name == "torch":
-            network, spec = build_network(config.backbone)
-            self.config = config = replace(config, backbone=spec)
         engine: Engine
-        if network is not None and engine_name == "torch":
+        if engine_name == "torch":
+            network, spec = build_network(config.backbone)
             engine = TorchEngine(network, threads=config.threads)
         else:
-            graph = graph or to_graph(cast(Any, network))
+            spec = config.backbone
+            if graph is None and spec.weights is None:
+                graph, spec = graph_without_file(spec)
+            elif graph is None:
+                network, spec = build_network(spec)
+                graph = to_graph(network)
             engine = OpenVinoEngine(graph, threads=config.threads)
+        self.config = replace(config, backbone=spec)
         self.graph_ = graph
         self.reader_ = FeatureReader(engine, side=config.side)
 

@@ -9,6 +9,8 @@ import numpy as np
 from detection.protocol import DetectionError, Float16Array, Float32Array, Float64Array
 
 _CHUNK_ROWS = 8192
+_NO_VARIATION = 1e-9  # mean variance of features that differ by rounding only
+_ROUNDING = 1e-7  # share of the mean variance that rounding alone can make
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,13 @@ def fit_whitening(
     mean, covariance = moments(features)
     variances, directions = np.linalg.eigh(covariance)
     order = np.argsort(variances)[::-1][:components]
-    floor = shrink * float(np.trace(covariance)) / len(covariance)
-    if not np.isfinite(floor) or floor <= 1e-10:
+    usual = float(np.trace(covariance)) / len(covariance)
+    if not np.isfinite(usual) or usual <= _NO_VARIATION:
         raise DetectionError("The images show no variation at all: there is nothing to learn.")
     kept = directions[:, order]
     # eigh leaves the sign open; fixing it keeps the same seed at the same bytes everywhere.
     kept = kept * np.sign(kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])])
+    floor = max(shrink, _ROUNDING) * usual
     scale = np.sqrt(np.maximum(variances[order], 0.0) + floor) * np.sqrt(len(order))
     return Whitening(mean.astype(np.float32), (kept / scale).astype(np.float32))
 
