@@ -96,7 +96,7 @@ class Scene:
                 "answer = run.state not in ('queued', 'running') and [run.state, run.reason]"
             ),
             "the first run ends",
-            timeout_s=180,
+            timeout_s=400,
         )
         assert state[0] == "done", f"{state}\n{self.stack.logs()}"
 

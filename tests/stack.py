@@ -22,7 +22,9 @@ from config.processes import BASE_DIR, BROKER, RELAY, SCORING, STOP_ORDER, TRAIN
 from tests.plant import free_port
 
 T = TypeVar("T")
-READY_S = 60.0
+# Deadlines are there to end a hang; on a busy machine everything takes longer.
+READY_S = 180.0
+DEADLINE_S = 60.0
 # What the surroundings of the tests must not leak into an installation.
 _OURS = ("SECONDLOOK_", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
 
@@ -36,7 +38,7 @@ def wait_for(
     check: Callable[[], T],
     what: str,
     *,
-    timeout_s: float = 30.0,
+    timeout_s: float = DEADLINE_S,
     logs: Callable[[], str] = str,
     every_s: float = 0.1,
 ) -> T:
@@ -226,7 +228,7 @@ class Stack:
             raise AssertionError(reply["error"])
         return reply["answer"]
 
-    def wait_for(self, check: Callable[[], T], what: str, *, timeout_s: float = 30.0) -> T:
+    def wait_for(self, check: Callable[[], T], what: str, *, timeout_s: float = DEADLINE_S) -> T:
         """Return the first truthy answer of ``check``, or fail with the logs of all processes."""
         return wait_for(check, what, timeout_s=timeout_s, logs=self.logs)
 

@@ -16,7 +16,7 @@ from config.processes import BASE_DIR
 from tests.plant import free_port
 from tests.stack import answers_http, clean_environment, wait_for
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
 
 # What stands in the command line of each child.
 CHILDREN = {
@@ -107,7 +107,7 @@ def running(folder: Path) -> Iterator[Running]:
     started = _start(folder)
     try:
         wait_for(
-            lambda: answers_http(started.port), "the site answers", timeout_s=90, logs=started.log
+            lambda: answers_http(started.port), "the site answers", timeout_s=180, logs=started.log
         )
         wait_for(
             lambda: started.children().keys() == CHILDREN.keys(),

@@ -130,11 +130,12 @@ def test_no_request_reaches_for_the_broker(method: str, monkeypatch: pytest.Monk
 
 def _open(client: Client, method: str, path: str) -> None:
     if method == "get":
-        client.get(path)
+        response = client.get(path)
     elif path.startswith("/api/"):
-        client.post(path, data="{}", content_type="application/json")
+        response = client.post(path, data="{}", content_type="application/json")
     else:
-        client.post(path, data={"reason": "because", "note": "because"})
+        response = client.post(path, data={"reason": "because", "note": "because"})
+    response.close()
 
 
 @pytest.mark.django_db
