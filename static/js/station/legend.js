@@ -11,7 +11,7 @@ const CLEAR_PX = 14; // labels nearer than this to the peak's are left out
 export function showLegend(root, heat, opacity) {
   const place = (value) => TOP + (1 - (value - heat.from) / (heat.to - heat.from || 1)) * LONG;
   const peak = heat.regions.length ? Math.min(heat.to, Math.max(...heat.regions.map((region) => region.peak))) : null;
-  const label = (value, kind = "") => svg("text", { x: 21, y: place(value) + 4, class: kind }, value.toFixed(2));
+  const label = (value, kind = "") => svg("text", { x: 21, y: place(value) + 4, class: kind }, value.toFixed(value < 10 ? 2 : 1));
   const ends = [heat.to, heat.from].filter((value) => peak === null || Math.abs(place(value) - place(peak)) >= CLEAR_PX);
   root.replaceChildren(
     svg("svg", { viewBox: "0 0 56 236", width: 56, height: 236, role: "img", "aria-label": "Scale of the heat" },

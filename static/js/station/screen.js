@@ -96,7 +96,7 @@ export class Screen {
     this.node("types").replaceChildren(
       ...types.slice(0, 9).map((type) => {
         const button = el("button", { type: "button", class: "answer", "data-type": type.id, title: `Defect: ${type.name}`, "aria-keyshortcuts": type.key },
-          type.key === null ? "" : el("kbd", {}, String(type.key)), el("span", { class: "truncate" }, type.name));
+          type.key === null ? "" : el("kbd", {}, String(type.key)), el("span", { class: "type-name" }, type.name));
         button.addEventListener("click", (event) => this.onType(type, event.timeStamp));
         return button;
       }),

@@ -37,11 +37,11 @@ export function niceLength(aim) {
   return (rest >= 5 ? 5 : rest >= 2 ? 2 : 1) * power;
 }
 
-export function drawScaleBar(context, transform, view, mmPerPixel) {
+export function drawScaleBar(context, transform, view, { height, mmPerPixel }) {
   const mm = niceLength((BAR_AIM_PX / transform.scale) * mmPerPixel);
   const long = (mm / mmPerPixel) * transform.scale;
   const x = Math.max(20, transform.x + 20);
-  const y = Math.min(view.height - 20, transform.y + 1e6);
+  const y = Math.min(view.height, transform.y + height * transform.scale) - 20;
   const words = mm >= 1 ? `${mm} mm` : `${Math.round(mm * 1000)} µm`;
   context.save();
   context.font = FONT;

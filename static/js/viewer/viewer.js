@@ -150,7 +150,7 @@ export class Viewer {
     this.drawPicture(box);
     context.filter = "none";
     if (this.heat && !this.blinking) this.drawHeat(box);
-    if (picture.mmPerPixel) drawScaleBar(context, transform, view, picture.mmPerPixel);
+    if (picture.mmPerPixel) drawScaleBar(context, transform, view, picture);
   }
 
   drawPicture(box) {
