@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config.pages import health, home
+from inspection.views.entrance import sign_in, sign_out
 
 api: list[URLPattern | URLResolver] = [
     path("", include("inspection.api.urls")),
@@ -16,6 +17,8 @@ api: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home, name="home"),
     path("healthz", health, name="health"),
+    path("accounts/login/", sign_in, name="login"),
+    path("accounts/logout/", sign_out, name="logout"),
     path("", include("inspection.urls")),
     path("", include("review.urls")),
     path("", include("training.urls")),

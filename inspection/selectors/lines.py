@@ -40,3 +40,8 @@ def shown_zone() -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
         return ZoneInfo("UTC")
+
+
+def shown_currency() -> str:
+    """Return the currency of the site, three letters."""
+    return Site.objects.order_by("id").values_list("currency", flat=True).first() or "EUR"

@@ -36,6 +36,8 @@ class PartFilter:
     line: int | None = None
     state: str = ""
     text: str = ""  # part of a serial, or a whole lot
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def parts_of(person: Person, chosen: PartFilter | None = None) -> QuerySet[Part]:
@@ -70,6 +72,10 @@ def parts_of(person: Person, chosen: PartFilter | None = None) -> QuerySet[Part]
         parts = parts.filter(line=chosen.line)
     if chosen.text:
         parts = parts.filter(Q(serial__icontains=chosen.text) | Q(lot=chosen.text))
+    if chosen.since is not None:
+        parts = parts.filter(first_seen_at__gte=chosen.since)
+    if chosen.until is not None:
+        parts = parts.filter(first_seen_at__lt=chosen.until)
     return _with_state(parts, chosen.state)
 
 
