@@ -88,12 +88,18 @@ def demo_prepare(*, folder: Path | None, logins: Sequence[tuple[str, str, str]],
             for view in own:
                 fit(view, engineer)
             views += own
+        # Drawn while the models are fitted, sent when they serve: a part that comes before the
+        # first model is collected, and the demo's queue is to show flags.
+        arriving = []
         for plan in PLANS:
             orders = stream_orders(plan, range(STREAM))
-            say(f"{PRODUCTS[plan.key].name}: {len(orders)} parts arrive at the line")
-            for drawn in counted(factory.draw_all(orders), len(orders), say, "parts"):
-                send_part(plan, drawn)
+            say(f"{PRODUCTS[plan.key].name}: {len(orders)} parts for the line")
+            drawn_parts = counted(factory.draw_all(orders), len(orders), say, "parts")
+            arriving += [(plan, drawn) for drawn in drawn_parts]
     wait_for_models(views, say)
+    say(f"{len(arriving)} parts arrive at the line")
+    for plan, drawn in arriving:
+        send_part(plan, drawn)
     wait_for_scores(say)
 
 
