@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from inspection.selectors.parts import IN_REVIEW
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
 class TagsField(serializers.Field[dict[str, str], Any, dict[str, str], Any]):
     """A JSON object of texts; in a form, written as JSON."""
 
