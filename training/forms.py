@@ -26,6 +26,7 @@ class SeveralFilesField(forms.FileField):
             ValidationError: None at all, or one of them is empty.
         """
         given = data if isinstance(data, list | tuple) else [data]
+        given = given or [None]  # none at all is as wrong as an empty one
         return [super(SeveralFilesField, self).clean(one, initial) for one in given]
 
 

@@ -22,16 +22,13 @@ class ViewRow:
     pool: Pool
     serving: ModelVersion | None
     newest: ModelVersion | None
+    newest_served: bool
     open_run: Run | None
 
     @property
     def candidate(self) -> ModelVersion | None:
-        """Return the newest version where it is newer than what serves."""
-        if self.newest is None or self.newest == self.serving:
-            return None
-        if self.serving is not None and self.newest.number < self.serving.number:
-            return None
-        return self.newest
+        """Return the newest version where it never served: it waits for somebody's word."""
+        return None if self.newest_served else self.newest
 
 
 def views_of(person: Person) -> QuerySet[View]:
@@ -84,6 +81,9 @@ def view_rows(views: Sequence[View]) -> list[ViewRow]:
             view__in=ids, pk=Subquery(newest_version)
         ).defer("manifest", "metrics")
     }  # fmt: skip
+    served = set(
+        Promotion.objects.filter(version__in=newest.values()).values_list("version_id", flat=True)
+    )
     runs = {
         run.view_id: run
         for run in Run.objects.filter(view__in=ids, state__in=OPEN_STATES).defer("log")
@@ -94,6 +94,7 @@ def view_rows(views: Sequence[View]) -> list[ViewRow]:
             pool=pools[view.pk],
             serving=serving.get(view.pk),
             newest=newest.get(view.pk),
+            newest_served=view.pk in newest and newest[view.pk].pk in served,
             open_run=runs.get(view.pk),
         )
         for view in views

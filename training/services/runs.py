@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -167,7 +168,8 @@ def run_update(run: Run, **fields: Any) -> bool:
 
 def run_log(run: Run, line: str) -> None:
     """Add a line with its time to the run's log."""
-    text = f"{timezone.now():%H:%M:%S} {line.rstrip()}\n"
+    zone = ZoneInfo(run.view.product.line.site.time_zone)
+    text = f"{timezone.now().astimezone(zone):%H:%M:%S} {line.rstrip()}\n"
     run.log = (run.log + text)[-LOG_MAX_CHARS:]
     run_update(run, log=run.log)
 

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from inspection.access import MAKERS, allow, person_of
 from inspection.errors import DomainError, NotFoundError, RefusedImageError
 from inspection.models import DefectType, Person, View
+from training.errors import NothingNewError, RunOpenError
 from training.forms import GoldenForm, NormalsForm
 from training.models import Attestation, PoolEntry, Run
 from training.selectors import (
@@ -128,6 +129,9 @@ def train(request: HttpRequest, view_id: int) -> HttpResponse:
             trigger=Run.Trigger.SETUP if first else Run.Trigger.BUTTON,
             promote_when_done=request.POST.get("serve") == "on",
         )  # fmt: skip
+    except (NothingNewError, RunOpenError) as error:
+        messages.warning(request, error.message)
+        return redirect("training:view", view.pk)
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("training:view", view.pk)

@@ -129,7 +129,7 @@ def _facts(found: ModelVersion) -> list[tuple[str, str]]:
         ("Method", found.method),
         ("Backbone", manifest.get("backbone") or "none"),
         ("Calibration", calibration),
-        ("Normals learned from", str(found.metrics.get("normals", "not recorded"))),
+        ("Normals given, calibration included", str(found.metrics.get("normals", "not recorded"))),
         ("Lots or days among them", str(found.metrics.get("groups", "not recorded"))),
         ("Pixel threshold", f"{found.pixel_threshold:.4g}"),
         ("Size", f"{found.size_bytes / 1024**2:.1f} MB"),
