@@ -94,11 +94,6 @@ class Numbers:
     found: Share
     cost: Cost | None
 
-    @property
-    def flags_open(self) -> int:
-        """Flags that nobody has said good or defect of."""
-        return self.flagged - self.confirmed - self.false_alarms
-
 
 def numbers_of(counts: Counts, policies: dict[int, Policy]) -> Numbers:
     """Return every number of a window from its counts and the policies in force."""

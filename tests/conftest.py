@@ -45,6 +45,9 @@ def _own_folders(tmp_path: Path, settings: object) -> None:
     """Give every test blobs, cache and inbox of its own."""
     for name in ("BLOB_DIR", "CACHE_DIR", "INBOX_DIR"):
         setattr(settings, name, tmp_path / name.lower())
+    # The real hash is slow on purpose; every person of a test would pay for it.
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.PASSWORD_HASHERS = hashers  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ class Histogram:
 
 def served_views(scope: Scope) -> list[Served]:
     """Return the views in scope that a version serves, by name."""
-    promotions = Promotion.objects.filter(view__product__line__in=scope.lines())
+    promotions = Promotion.objects.filter(view__product__line__in=scope.lines)
     if scope.product is not None:
         promotions = promotions.filter(view__product=scope.product)
     newest: dict[int, Promotion] = {}

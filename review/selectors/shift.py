@@ -35,21 +35,16 @@ OPEN = "open"  # not come to yet
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose numbers, of when, of which product and line."""
+    """Whose numbers, of when, of which product and line: see ``scope_for``."""
 
-    person: Person
     window: Window
+    lines: tuple[int, ...]
     product: int | None = None
     line: int | None = None
 
-    def lines(self) -> QuerySet[Line]:
-        """Return the lines that the person watches, within the filter."""
-        lines = lines_for(self.person, WATCHERS)
-        return lines if self.line is None else lines.filter(pk=self.line)
-
     def within(self, prefix: str) -> Q:
         """Return the filter on product and line; ``prefix`` leads to where the two stand."""
-        query = Q(**{f"{prefix}line__in": self.lines()})
+        query = Q(**{f"{prefix}line__in": self.lines})
         if self.product is not None:
             query &= Q(**{f"{prefix}product_id": self.product})
         return query
@@ -132,6 +127,16 @@ class Counts:
     def misses(self) -> int:
         """Defects found among passed parts by completed audits."""
         return sum(row.count for row in self.audits if row.status == COMPLETED and row.is_miss)
+
+
+def scope_for(
+    person: Person, window: Window, *, product: int | None = None, line: int | None = None
+) -> Scope:
+    """Return the scope of what the person watches, within product and line."""
+    lines = lines_for(person, WATCHERS)
+    if line is not None:
+        lines = lines.filter(pk=line)
+    return Scope(window, tuple(lines.values_list("pk", flat=True)), product, line)
 
 
 def site_of(person: Person) -> Site | None:

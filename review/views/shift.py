@@ -1,5 +1,6 @@
 """The shift page: how many defects slip through, how many good parts are stopped, what it costs."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -9,17 +10,21 @@ from django.utils.http import urlencode
 
 from inspection.access import WATCHERS, allow, person_of
 from inspection.models import Line, Product
-from review.estimates import numbers_of
+from review.estimates import Numbers, numbers_of
 from review.forms import number_of
 from review.selectors.histogram import histogram_of, served_views
 from review.selectors.queue import OLD_AFTER
 from review.selectors.shift import (
+    COMPLETED,
+    NOT_BLIND,
+    Counts,
     Scope,
     backlog_of,
     choices_of,
     counts_of,
     defect_types_of,
     policies_of,
+    scope_for,
     site_of,
     unrouted_parts,
     waiting_now,
@@ -47,14 +52,16 @@ def shift(request: HttpRequest) -> HttpResponse:
     name, first, last = (request.GET.get(key, "") for key in ("window", "from", "to"))
     window = window_of(name or ("custom" if first else "today"), first, last, zone_of(site))
     products, lines = choices_of(person)
-    scope = Scope(
-        person, window, number_of(request.GET.get("product")), number_of(request.GET.get("line"))
+    scope = scope_for(
+        person,
+        window,
+        product=number_of(request.GET.get("product")),
+        line=number_of(request.GET.get("line")),
     )
     counts = counts_of(scope)
     policies = policies_of(sorted({row.product for row in counts.flow}))
     numbers = numbers_of(counts, policies)
-    earlier = Scope(person, window.before, scope.product, scope.line)
-    before = numbers_of(counts_of(earlier), policies)
+    before = numbers_of(counts_of(replace(scope, window=window.before)), policies)
     served = served_views(scope)
     view = number_of(request.GET.get("view"))
     chosen_view = next((one for one in served if one.view == view), served[0] if served else None)
@@ -68,9 +75,7 @@ def shift(request: HttpRequest) -> HttpResponse:
         "chips": _chips(scope, products, lines),
         "query": query,
         "numbers": numbers,
-        "facts": _facts(
-            numbers, counts.audits_with("completed", "not blind"), counts.misses, scope
-        ),
+        "facts": _facts(numbers, counts, scope),
         "tiles": tiles_of(numbers, before, _before_words(window), site),
         "flow": flow_figure(counts, numbers, window),
         "answers": answers_figure(counts, numbers, window),
@@ -91,7 +96,7 @@ def shift(request: HttpRequest) -> HttpResponse:
         "is_old": waiting.oldest_minutes * 60 >= OLD_AFTER.total_seconds(),
         "unrouted": unrouted_parts(scope),
         "queue_url": _with_query(reverse("review:queue"), query),
-        "audits_answered": counts.audits_with("completed", "not blind"),
+        "audits_answered": counts.audits_with(COMPLETED, NOT_BLIND),
     }
     return render(request, "review/shift.html", context)
 
@@ -108,7 +113,7 @@ def _before_words(window: Window) -> str:
     )
 
 
-def _facts(numbers: Any, audits: int, misses: int, scope: Scope) -> list[dict[str, Any]]:
+def _facts(numbers: Numbers, counts: Counts, scope: Scope) -> list[dict[str, Any]]:
     """Return the counts of the page's head, each with the list that it counts."""
     rows = (
         ("parts seen", numbers.seen, ""),
@@ -118,8 +123,8 @@ def _facts(numbers: Any, audits: int, misses: int, scope: Scope) -> list[dict[st
         ("no verdict", numbers.no_verdict, "no-verdict"),
         ("defects confirmed", numbers.confirmed, "defect"),
         ("false alarms", numbers.false_alarms, "good"),
-        ("audits answered", audits, None),
-        ("misses found", misses, None),
+        ("audits answered", counts.audits_with(COMPLETED, NOT_BLIND), None),
+        ("misses found", counts.misses, None),
     )
     return [
         {"label": label, "count": count, "url": _parts_url(scope, state)}

@@ -39,7 +39,7 @@ def flow_figure(counts: Counts, numbers: Numbers, window: Window) -> Figure:
                     "hovertemplate": f"%{{x}}: %{{y}} {title}, {name}<extra></extra>",
                 }
             )
-    share = f" ({100 * numbers.flagged / numbers.seen:.2g} %)" if numbers.seen else ""
+    share = f" ({_percent(numbers.flagged, numbers.seen)})" if numbers.seen else ""
     sentence = f"{_many(numbers.seen, 'part')} seen, {numbers.flagged:,} flagged{share}."
     busiest = _busiest(times, counts, window)
     layout = figures.layout(
@@ -170,10 +170,10 @@ def histogram_figure(histogram: Histogram) -> Figure:
             shape, note = figures.dashed_line(at, f"{name} {at:.3g}")
             shapes.append(shape)
             notes.append(note)
-    share = 100 * histogram.above_review / histogram.n
+    share = _percent(histogram.above_review, histogram.n)
     sentence = (
         f"{histogram.n:,} images of {histogram.name} scored by {histogram.version}; "
-        f"{histogram.above_review:,} ({share:.2g} %) reached review_from."
+        f"{histogram.above_review:,} ({share}) reached review_from."
         if histogram.review_from is not None
         else f"{histogram.n:,} images of {histogram.name} scored by {histogram.version}."
     )
@@ -307,6 +307,11 @@ def _side_note(text: str, at: float) -> dict[str, Any]:
         "text": text, "textangle": 90, "showarrow": False,
         "font": {"color": figures.INK2, "size": 12},
     }  # fmt: skip
+
+
+def _percent(count: int, n: int) -> str:
+    share = 100 * count / n
+    return f"{share:.0f} %" if share >= 10 else f"{share:.2g} %"
 
 
 def _many(count: int, word: str) -> str:

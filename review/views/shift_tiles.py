@@ -58,13 +58,11 @@ def stopped_tile(numbers: Numbers, before: Numbers, before_words: str) -> dict[s
     tile: dict[str, Any] = {"label": "Good parts stopped"}
     if share.value is None or share.n < FLAGS_NEEDED:
         return tile | _counts(share, "good parts", "too few good parts to tell")
-    open_words = f" {numbers.flags_open:,} flags still open." if numbers.flags_open > 0 else ""
     return tile | {
         "value": percent(share.value),
         "interval": range_words(share.interval),
         "sentence": f"{share.events:,} of {share.n:,.0f} good parts."
-        + _earlier(before.good_stopped, before_words)
-        + open_words,
+        + _earlier(before.good_stopped, before_words),
         "bar": bar_of(share.value, share.interval),
     }
 
