@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from inspection.models import Event, ModelVersion, Person, View
+from inspection.models import Event, ModelVersion, Person, View, WorkerBeat
 from inspection.services import queues
 from tests import factories
 from tests.training.records import add_normal
@@ -60,6 +60,7 @@ def test_a_run_that_works_ends_as_a_candidate(view: View, engineer: Person) -> N
     assert "6 normals" in run.log
     assert run.peak_memory_mb is not None
     assert Event.objects.filter(kind="run.done").count() == 1
+    assert WorkerBeat.objects.get().note == f"run {run.pk}"
     states = set(PoolEntry.objects.values_list("state", flat=True))
     assert states == {PoolEntry.State.USED}
 

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +13,7 @@ from inspection.models import Outbox, Policy, View
 from tests import factories
 from tests.training.records import add_normal, make_run
 from training.models import PoolEntry, Run
+from training.receivers import TrainingQueue
 from training.services.runs import run_claim, run_end, run_request_in_slot
 from training.services.schedule import latest_day, schedule_tick
 
@@ -19,7 +21,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)  # 12:00 in Berlin
 
 
-def view_with(count: int = 6, **policy: object) -> View:
+def view_with(count: int = 6, **policy: Any) -> View:
     view = factories.make_view(factories.make_product(**policy))
     Policy.objects.filter(product=view.product).update(created_at=NOON - timedelta(days=3))
     for _ in range(count):
@@ -165,3 +167,18 @@ def test_a_taken_slot_is_left_alone() -> None:
 )
 def test_the_day_follows_the_clock_on_the_wall(utc: datetime, at: time, day: date) -> None:
     assert latest_day(utc, at, BERLIN) == day
+
+
+@pytest.mark.django_db
+def test_a_training_worker_ticks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks: list[bool] = []
+
+    def tick() -> list[Run]:
+        ticks.append(True)
+        return []
+
+    monkeypatch.setattr("training.services.schedule.schedule_tick", tick)
+    queue = TrainingQueue()
+    assert queue.work_one(0) is False
+    assert queue.work_one(0) is False
+    assert ticks == [True], "not at every look"

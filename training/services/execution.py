@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from inspection.blobs import blob_store
 from inspection.models import Image, View
+from inspection.services import beats
 from inspection.services.events import event_record
 from inspection.services.queues import stop_requested
 from training.models import GoldenEntry, PoolEntry, Run, SnapshotEntry
@@ -40,6 +41,7 @@ TIME_LIMIT_S = 3600.0
 MEMORY_LIMIT_SHARE = 0.8  # of the machine's memory: beyond, everything else would suffer
 SILENT_LIMIT_S = 180.0  # neither a line nor CPU time: it hangs
 CHECK_EVERY_S = 0.5
+BEAT_EVERY_S = 5.0
 CHILD = "training.child"
 KEEP_ERROR_LINES = 20
 
@@ -133,7 +135,7 @@ def _job(run: Run, *, out: Path) -> dict[str, Any]:
         "seed": run.seed,
         "region_of_interest": _corners(box) if box else None,
         "watch_place": not view.any_angle,
-        "threads": max(1, (os.cpu_count() or 1) // 2),  # the other half keeps scoring
+        "threads": _threads(),
         "out": str(out),
     }
 
@@ -147,6 +149,12 @@ def _type_name(entry: GoldenEntry) -> str:
 def _bit_depth(image: Image) -> int | None:
     station = image.station or image.view.station
     return station.bit_depth if station is not None else None
+
+
+def _threads() -> int:
+    """Return what whoever started this worker allows it, else all cores."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() and int(given) else len(os.sched_getaffinity(0))
 
 
 def _corners(box: list[float]) -> list[tuple[float, float]]:
@@ -168,6 +176,7 @@ class _Watch:
         self._sign_of_life = time.monotonic()
         self._result: dict[str, Any] | None = None
         self._error = ""
+        self._beat_at = 0.0
 
     def carry_out(self, job: dict[str, Any]) -> dict[str, Any]:
         """Return what the child made.
@@ -281,6 +290,9 @@ class _Watch:
             self._sign_of_life = time.monotonic()
             lease = timezone.now() + timedelta(seconds=LEASE_S)
             run_update(self.run, lease_until=lease, peak_memory_mb=self.peak_memory_mb)
+        if time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + BEAT_EVERY_S
+            beats.beat(beats.process_name("training"), "training", f"run {self.run.pk}")
         asked = Run.objects.filter(pk=self.run.pk).values_list("cancel_requested_at", "reason")
         cancelled_at, who = asked.get()
         if cancelled_at is not None:
