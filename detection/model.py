@@ -50,8 +50,9 @@ METHODS: Mapping[str, tuple[str, str]] = {"patchcore": ("detection.patchcore", "
 HELD_OUT_SHARE = 0.2
 # Below this many images a held-out share would leave too few on either side.
 MIN_IMAGES_TO_HOLD_OUT = 20
-# A normal image then has about one pixel in 500 above the threshold.
-NORMAL_PIXEL_QUANTILE = 0.998
+# Measured on bottle and glass fibre: about one held-out normal in six shows a region then. At
+# 0.998 every second one does, and regions fit the masks worse; at the maximum faint defects go.
+NORMAL_PIXEL_QUANTILE = 0.9995
 _PIXELS_KEPT_PER_IMAGE = 20_000
 
 KIND_LOTS = "held-out lots"

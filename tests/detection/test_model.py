@@ -54,8 +54,8 @@ def test_surprise_by_hand() -> None:
 def test_pixel_range_of_normals() -> None:
     pixels = np.linspace(0, 1000, 10_001).astype(np.float32)
     threshold, top = normal_pixel_range(pixels)
-    assert threshold == pytest.approx(998, abs=0.2)
-    assert top == pytest.approx(998 + 498, abs=0.5)
+    assert threshold == pytest.approx(999.5, abs=0.05)
+    assert top == pytest.approx(999.5 + 499.5, abs=0.1)
     threshold, top = normal_pixel_range(np.full(10, 2.0, np.float32))
     assert threshold == 2.0
     assert top > threshold
