@@ -29,10 +29,10 @@ THREAD_VARIABLES = (
 )
 BROKER, WEB, RELAY, SCORING = "broker", "web", "relay", "scoring"
 TRAINING, SCHEDULER, WATCHER, DEMO = "training", "scheduler", "watcher", "demo"
-MIGRATE, CHECK = "migrate", "check"
+MIGRATE, CHECK, LINE = "migrate", "check", "line"  # line: the demo's own, sends parts
 # What takes work in stops first, then what does the work, then what carries the calls.
 STOP_ORDER: tuple[tuple[str, ...], ...] = (
-    (MIGRATE, CHECK, DEMO, WATCHER, SCHEDULER, WEB),
+    (MIGRATE, CHECK, DEMO, LINE, WATCHER, SCHEDULER, WEB),
     (SCORING, TRAINING, RELAY),
     (BROKER,),
 )

@@ -104,7 +104,7 @@ class Supervisor:
                 if not lines:  # end of file, or half a line: the next reap tells
                     time.sleep(0.01)
         now = time.monotonic()
-        for child in self._children:
+        for child in list(self._children):  # mourning may add one
             output = child.output if child.pid else -1
             if child.reap(now, self.say):
                 self._selector.unregister(output)
@@ -129,7 +129,7 @@ class Supervisor:
             return
         if child.once:
             if child.name == processes.DEMO:
-                self._demo_done(code == 0)
+                self._demo_done(fine=code == 0)
             elif code:
                 self.say(child.name, how)
             return
@@ -190,7 +190,7 @@ class Supervisor:
         else:
             self.say("ready", "The demo is being prepared; its logins follow.")
 
-    def _demo_done(self, fine: bool) -> None:
+    def _demo_done(self, *, fine: bool) -> None:
         if not fine:
             self.say("demo", "could not be prepared (see above). Start again: it goes on there.")
             return
@@ -199,6 +199,9 @@ class Supervisor:
         for user, password, purpose in LOGINS:
             self.say("ready", f"  {user:<11} password {password:<11} {purpose}")
         self.say("ready", "Ctrl-C stops everything; a second start goes on with the same data.")
+        if not self.demo_folder:
+            line = Process(processes.LINE, processes.manage("demo", "--stream"))
+            self._add(Child(line, once=True))
 
     # --- the end --------------------------------------------------------------------------
     def _listen_to_signals(self) -> None:
