@@ -6,8 +6,10 @@ from inspection.services.jobs import job_claim, job_run
 
 
 @shared_task(name="inspection.tasks.score_job")
-def score_job(job_id: int) -> None:
-    """Score one image, unless somebody has, or is at it."""
+def score_job(job_id: int) -> bool:
+    """Score one image, unless somebody has, or is at it; return whether there was work."""
     job = job_claim(job_id=job_id)
-    if job is not None:
-        job_run(job)
+    if job is None:
+        return False
+    job_run(job)
+    return True

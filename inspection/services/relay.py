@@ -9,7 +9,7 @@ from threading import Event
 from typing import Final
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 
 from inspection.services import beats, jobs, routing
 from inspection.services.outbox import SCORE, Bell, relay_once
@@ -75,6 +75,8 @@ class Relay:
             return 0
         try:
             sent = relay_once(self.bell)
+        except DatabaseError:  # not the broker's fault: the turn waits for the database
+            raise
         except Exception as error:
             self._broker_lost(error, now_s)
             return 0

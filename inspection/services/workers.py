@@ -137,8 +137,8 @@ def _celery_run(app: Any, worker: Worker) -> int:
     def before(**_: Any) -> None:
         worker.begin()
 
-    def after(**_: Any) -> None:
-        worker.end()
+    def after(retval: Any = None, **_: Any) -> None:
+        worker.end(was_work=retval is not False)  # a bell for what was done already
 
     def stopping(**_: Any) -> None:
         stop_requested.set()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from django.db import OperationalError
 from django.utils import timezone
 
 from config import broker
@@ -206,11 +207,22 @@ def test_an_overdue_part_is_routed_by_the_relay(
     assert Routing.objects.get().outcome == "review"
 
 
+def test_a_database_that_is_away_is_not_taken_for_the_broker(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = Relay()
+
+    def away(bell: Bell) -> int:
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr("inspection.services.relay.relay_once", away)
+    relay.turn(time.monotonic())
+    assert not relay.broker_away
+
+
 def test_a_relay_survives_a_database_that_does_not_answer(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django.db import OperationalError
-
     relay = Relay()
 
     def away() -> None:
