@@ -167,6 +167,8 @@ def test_who_may_not_hold(outsider: Person, operator: Person, view: View) -> Non
     assert part.held_at is None
 
 
+# In transactions of its own: messages of an open one are held back on Postgres.
+@pytest.mark.django_db(transaction=True)
 def test_line_messages_come_in_order_with_a_cursor(controller: Client, view: View) -> None:
     line = view.product.line
     for number in range(5):
@@ -181,6 +183,8 @@ def test_line_messages_come_in_order_with_a_cursor(controller: Client, view: Vie
     assert end == {"messages": [], "after": rest["after"]}
 
 
+# In transactions of its own: messages of an open one are held back on Postgres.
+@pytest.mark.django_db(transaction=True)
 def test_a_hold_reaches_the_line(controller: Client, operator: Person, view: View) -> None:
     part = routed(view, "pass")
     client_of(operator).post(f"/api/v1/parts/{part.pk}/hold", {"reason": "oil"})
