@@ -2,11 +2,18 @@
 
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from inspection.errors import ConflictError, DomainError, NotAllowedError, RefusedImageError
+from inspection.errors import (
+    ConflictError,
+    DomainError,
+    NotAllowedError,
+    RefusedImageError,
+    StorageFullError,
+)
 from inspection.models import DefectType, Event, Image, Person, View
 from tests import factories, images
 from training.models import Attestation, GoldenEntry, PoolEntry
@@ -214,3 +221,30 @@ def test_a_folder_in_mvtec_layout(view: View, engineer: Person, tmp_path: Path) 
     assert defect.defect_type is not None
     assert defect.defect_type.name == "faint stain"
     assert steps[-1] == (5, 5, "golden set")
+
+
+def test_a_zip_that_breaks_off_keeps_what_came_before(view: View, engineer: Person) -> None:
+    members = {f"{seed}.png": images.good_png(seed) for seed in range(3)}
+    broken = bytearray(zipped(members).getvalue())
+    third = broken.index(b"2.png")
+    broken[third + 200] ^= 0xFF  # inside the third member's data: its checksum fails
+    result = normals_import(
+        view=view, person=engineer, reason="set-up",
+        files=files_from_uploads([("s.zip", io.BytesIO(bytes(broken)))], lot=""),
+    )  # fmt: skip
+    assert result.added == 2
+    ((name, why),) = result.refused
+    assert name == "s.zip"
+    assert "was not taken" in why
+    assert Attestation.objects.get().count == 2
+
+
+def test_a_full_disk_leaves_what_came_in_vouched_for(view: View, engineer: Person) -> None:
+    def two_and_then_full() -> Iterator[NormalFile]:
+        yield from files(2)
+        raise StorageFullError("The disk is almost full.")
+
+    with pytest.raises(StorageFullError):
+        normals_import(view=view, person=engineer, reason="set-up", files=two_and_then_full())
+    assert Attestation.objects.get().count == 2
+    assert PoolEntry.objects.count() == 2

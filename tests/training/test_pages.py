@@ -350,3 +350,13 @@ def test_the_run_page_counts_its_seconds(web: Client, view: View) -> None:
         finished_at=now + timedelta(seconds=41),
     )  # fmt: skip
     assert "v1 is ready, after 41 s." in said(web, "run", run.pk)
+
+
+def test_a_pool_shows_no_part_that_is_asked_about_again(web: Client, view: View) -> None:
+    shown, hidden = add_normal(view), add_normal(view)
+    routing = factories.make_routing(hidden.image.part)
+    factories.make_open_item(routing, reason="second opinion")
+    text = said(web, "pool", view.pk, "verified")
+    assert shown.image.part.serial in text
+    assert hidden.image.part.serial not in text
+    assert "1 image," in text

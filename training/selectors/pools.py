@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from detection.statistics import normals_needed
-from inspection.models import View
+from inspection import hooks
+from inspection.models import Part, View
 from training.models import Attestation, GoldenEntry, PoolEntry
 from training.services.snapshots import LEARNABLE, MIN_NORMALS
 
@@ -113,9 +114,14 @@ def attestations_of_view(view: View) -> QuerySet[Attestation]:
 
 
 def pool_images(view: View, state: str) -> QuerySet[PoolEntry]:
-    """Return the entries of one pool with what a page shows of them, newest first."""
+    """Return the entries of one pool with what a page shows of them, newest first.
+
+    Without parts that somebody is asked about again: which pool they lie in is somebody's answer,
+    and whoever looks here may be the next to answer.
+    """
+    in_review = Part.objects.filter(hooks.parts_in_review.ask(), pk=OuterRef("image__part"))
     return (
-        PoolEntry.objects.filter(view=view, state=state)
+        PoolEntry.objects.filter(~Exists(in_review), view=view, state=state)
         .select_related("image__part", "added_by", "attestation")
         .order_by("-changed_at", "-id")
     )

@@ -77,26 +77,36 @@ def normals_import(
         raise DomainError("Say why these are normal: who looked at them, and when.")
     batch = _open_batch(view=view, person=person, reason=reason, attestation=attestation)
     result = Imported(attestation=batch)
-    for file in files:
-        try:
-            # Not one transaction with the vouching: nobody should wait for our decoding. An
-            # image that was left alone in between is vouched for when its file comes again.
-            received = image_receive(
-                data=file.data, product=view.product, view=view, channel=channel, person=person,
-                lot=file.lot, file_name=file.name, score=False,
-            )  # fmt: skip
-        except RefusedImageError as error:
-            result.refused.append((file.name, error.message))
-            continue
-        added = _vouch(received.image, batch, person, is_new=received.created)
-        result.added += added
-        result.already_there += not added
-    if result.added:
-        _close_batch(batch, person)
-    elif attestation is None:
-        batch.delete()  # nothing came in, so nothing was vouched for
-        result.attestation = None
+    try:
+        for file in _read(files, result):
+            try:
+                # Not one transaction with the vouching: nobody should wait for our decoding. An
+                # image left alone in between is vouched for when its file comes again.
+                received = image_receive(
+                    data=file.data, product=view.product, view=view, channel=channel,
+                    person=person, lot=file.lot, file_name=file.name, score=False,
+                )  # fmt: skip
+            except RefusedImageError as error:
+                result.refused.append((file.name, error.message))
+                continue
+            added = _vouch(received.image, batch, person, is_new=received.created)
+            result.added += added
+            result.already_there += not added
+    finally:  # a full disk half-way: what came in is vouched for all the same
+        if result.added:
+            _close_batch(batch, person)
+        elif attestation is None:
+            batch.delete()  # nothing came in, so nothing was vouched for
+            result.attestation = None
     return result
+
+
+def _read(files: Iterable[NormalFile], result: Imported) -> Iterator[NormalFile]:
+    """Yield the files; an archive that cannot be read any further is one refused file."""
+    try:
+        yield from files
+    except RefusedImageError as error:
+        result.refused.append((str(error.extra.get("file", "")), error.message))
 
 
 def _open_batch(
