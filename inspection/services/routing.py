@@ -4,6 +4,7 @@ Fail-safe: an image that failed, is unhealthy, is missing or cannot be compared 
 never lets its part pass.
 """
 
+import logging
 import math
 import secrets
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from inspection.models import (
     View,
 )
 from inspection.services.outbox import LINE, outbox_add
+
+logger = logging.getLogger("secondlook.routing")
 
 # Surprise above the first edge is band 0, below or on the last band 3: audits are planned in them.
 BAND_EDGES: Final = (0.30, 0.10, 0.03)
@@ -121,7 +124,10 @@ def parts_route_overdue() -> int:
     )
     routed = 0
     for part in overdue:
-        routed += part_route(part) is not None
+        try:
+            routed += part_route(part) is not None
+        except Exception:  # one part that cannot be routed must not keep the others waiting
+            logger.exception("part %s: cannot be routed", part.pk)
     return routed
 
 

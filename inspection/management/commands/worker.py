@@ -49,12 +49,13 @@ class Command(BaseCommand):
 
     def _burst(self, worker: Worker) -> None:
         worker.prepare()
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         while worker.turn():
             pass
-        seconds = time.perf_counter() - started
-        each_ms = 1000 * seconds / worker.done if worker.done else 0
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+        count = max(worker.done, 1)
         self.stdout.write(
             f"{worker.done} jobs in {seconds:.2f} s: "
-            f"{worker.done / max(seconds, 1e-9):.1f} a second, {each_ms:.1f} ms each"
+            f"{worker.done / max(seconds, 1e-9):.1f} a second, {1000 * seconds / count:.1f} ms "
+            f"each, {1000 * cpu_seconds / count:.1f} ms of it on the CPU"
         )

@@ -159,6 +159,25 @@ def test_a_missing_view_never_passes_and_is_routed_after_the_time_out(
     assert outcome_for_line(routing) == "no verdict"
 
 
+def test_a_part_that_cannot_be_routed_does_not_keep_the_others_waiting(
+    two_views: tuple[Product, list[View], list[ModelVersion]],
+    heard: Heard,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    product, views, versions = two_views
+    parts = [factories.make_part(product, first_seen_at=factories.minutes_ago(5)) for _ in "ab"]
+    for part in parts:
+        _seen(views[0], versions[0], part, minutes_ago=5)
+
+    def refuses_first(routing: Routing) -> None:
+        if routing.part_id == parts[0].pk:
+            raise RuntimeError("receiver")
+
+    monkeypatch.setattr(hooks.part_routed, "_receivers", [refuses_first])
+    assert parts_route_overdue() == 1
+    assert [routing.part_id for routing in Routing.objects.all()] == [parts[1].pk]
+
+
 def test_a_time_out_waits_for_what_is_still_being_scored(
     two_views: tuple[Product, list[View], list[ModelVersion]],
 ) -> None:
