@@ -1,13 +1,14 @@
 """Windows of time in the site's own zone: today, yesterday, the last days, or two given dates."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
 CHOICES = {"today": "Today", "yesterday": "Yesterday", "7": "7 days", "30": "30 days"}
 LONGEST_DAYS = 366
+HOUR_S, QUARTER_S = 3600, 900  # some sites are half an hour, or 45 minutes, off the full one
 HOURLY_UP_TO_DAYS = 2  # longer windows are drawn by day
 
 
@@ -60,8 +61,25 @@ class Window:
             return _words(self.first)
         return f"{_words(self.first)} to {_words(self.last)}"
 
+    def bucket_of(self, moment: datetime) -> datetime:
+        """Return the start, in UTC, of the site's hour or day in which a moment lies.
+
+        In UTC because two hours of the day on which the clock goes back read alike.
+        """
+        local = moment.astimezone(self.zone)
+        if self.bucket == "day":
+            return datetime.combine(local.date(), time.min, self.zone).astimezone(UTC)
+        past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+        return moment.astimezone(UTC) - past
+
+    @property
+    def step_s(self) -> int:
+        """The steps of real time that never straddle an hour of the site, in seconds."""
+        offset = self.start.utcoffset() or timedelta()
+        return HOUR_S if offset.total_seconds() % HOUR_S == 0 else QUARTER_S
+
     def buckets(self) -> list[datetime]:
-        """Return the start of every hour or day of the window that has begun.
+        """Return the start, in UTC, of every hour or day of the window that has begun.
 
         Hours are steps of real time: a day of the clock change has 23 or 25 of them.
         """
@@ -69,15 +87,15 @@ class Window:
         if self.bucket == "day":
             count = self.days
             starts = [
-                datetime.combine(self.first + timedelta(days=day), time.min, self.zone)
+                datetime.combine(self.first + timedelta(days=day), time.min, self.zone).astimezone(
+                    UTC
+                )
                 for day in range(count)
             ]
         else:
-            first = self.start.astimezone(ZoneInfo("UTC"))
+            first = self.start.astimezone(UTC)
             hours = int((self.end - first).total_seconds() // 3600)
-            starts = [
-                (first + timedelta(hours=hour)).astimezone(self.zone) for hour in range(hours)
-            ]
+            starts = [first + timedelta(hours=hour) for hour in range(hours)]
         return [start for start in starts if start < end] or starts[:1]
 
 

@@ -6,12 +6,21 @@ answers that stand count; an answer stands while its item points at it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
-from django.db.models.functions import TruncDay, TruncHour
+from django.db.models import (
+    BigIntegerField,
+    Count,
+    Exists,
+    Func,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Sum,
+)
 from django.utils import timezone
 
 from inspection.access import WATCHERS, lines_for
@@ -31,6 +40,29 @@ COMPLETED = "completed"  # good or defect, by somebody who saw nothing of the mo
 NOT_BLIND = "not blind"  # the product shows the heat first
 SET_ASIDE = "set aside"  # looked at, deferred, unsure, reshoot: waits for another person
 OPEN = "open"  # not come to yet
+
+
+class TimeStep(Func):
+    """A time as the number of whole steps since 1970.
+
+    Django's own TruncHour calls Python for every row on SQLite: 150,000 parts took 5 s with it.
+    """
+
+    output_field = BigIntegerField()
+    arity = 1
+
+    def __init__(self, expression: str, *, seconds: int) -> None:
+        super().__init__(expression, seconds=int(seconds))
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        """Return SQLite's: times are text there."""
+        template = "CAST(strftime('%%%%s', %(expressions)s) AS INTEGER) / %(seconds)s"
+        return self.as_sql(compiler, connection, template=template, **extra)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        """Return Postgres'."""
+        template = "FLOOR(EXTRACT(EPOCH FROM %(expressions)s) / %(seconds)s)::bigint"
+        return self.as_sql(compiler, connection, template=template, **extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +85,13 @@ class Scope:
         """Return the filter for times in the window."""
         return Q(**{f"{name}__gte": self.window.start, f"{name}__lt": self.window.end})
 
-    def bucket(self, name: str) -> TruncHour | TruncDay:
-        """Return the expression for the hour or day, in site time, in which a time lies."""
-        trunc = TruncHour if self.window.bucket == "hour" else TruncDay
-        return trunc(name, tzinfo=self.window.zone)
+    def step(self, name: str) -> "TimeStep":
+        """Return the expression that groups a time into steps for ``bucket``."""
+        return TimeStep(name, seconds=self.window.step_s)
+
+    def bucket(self, step: int) -> datetime:
+        """Return the start of the site's hour or day in which a step lies."""
+        return self.window.bucket_of(datetime.fromtimestamp(step * self.window.step_s, UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +196,20 @@ def _flow(scope: Scope) -> list[Flow]:
     rows = (
         Routing.objects.filter(scope.within("part__"), scope.during("at"))
         .values("part__product_id", "part__product__name", "outcome", "surprise_band")
-        .annotate(bucket=scope.bucket("at"), count=Count("id"))
-        .order_by("bucket")
+        .annotate(step=scope.step("at"), count=Count("id"))
+        .order_by()
     )
-    return [
-        Flow(
-            product=row["part__product_id"],
-            product_name=row["part__product__name"],
-            bucket=row["bucket"],
-            outcome=row["outcome"],
-            band=row["surprise_band"] or 0,
-            count=row["count"],
+    sums: dict[tuple[int, str, datetime, str, int], int] = {}
+    for row in rows:
+        key = (
+            row["part__product_id"],
+            row["part__product__name"],
+            scope.bucket(row["step"]),
+            row["outcome"],
+            row["surprise_band"] or 0,
         )
-        for row in rows
-    ]
+        sums[key] = sums.get(key, 0) + row["count"]
+    return [Flow(*key, count) for key, count in sums.items()]
 
 
 def _answered(scope: Scope) -> list[Answered]:
@@ -185,14 +220,14 @@ def _answered(scope: Scope) -> list[Answered]:
         .filter(reason=Reason.FLAGGED, state=State.ANSWERED, decision__verdict__in=ANSWERS)
         .filter(routing__outcome__in=FLAGS)
         .values("product_id", "product__name", "decision__verdict")
-        .annotate(bucket=scope.bucket("routing__at"), count=Count("id"))
-        .order_by("bucket")
+        .annotate(step=scope.step("routing__at"), count=Count("id"))
+        .order_by()
     )
     return [
         Answered(
             product=row["product_id"],
             product_name=row["product__name"],
-            bucket=row["bucket"],
+            bucket=scope.bucket(row["step"]),
             verdict=str(row["decision__verdict"]),
             count=row["count"],
         )
@@ -205,13 +240,13 @@ def _audits(scope: Scope) -> list[Audits]:
     rows = (
         ReviewItem.objects.filter(scope.within(""), scope.during("routing__at"))
         .filter(reason=Reason.AUDIT, state__in=[State.WAITING, State.ANSWERED])
-        .annotate(is_kept=Exists(kept_from_somebody), bucket=scope.bucket("routing__at"))
+        .annotate(is_kept=Exists(kept_from_somebody), step=scope.step("routing__at"))
         .values(
-            "bucket", "routing__surprise_band", "routing__audit_probability", "state",
+            "step", "routing__surprise_band", "routing__audit_probability", "state",
             "is_blind", "is_kept", "decision__verdict", "decision__looked_before",
         )
         .annotate(count=Count("id"))
-        .order_by("bucket")
+        .order_by()
     )  # fmt: skip
     found = []
     for row in rows:
@@ -219,7 +254,7 @@ def _audits(scope: Scope) -> list[Audits]:
         if status:
             found.append(
                 Audits(
-                    bucket=row["bucket"],
+                    bucket=scope.bucket(row["step"]),
                     band=row["routing__surprise_band"] or 0,
                     probability=row["routing__audit_probability"] or 1.0,
                     status=status,
@@ -310,11 +345,15 @@ def backlog_of(scope: Scope) -> Backlog:
 def _by_bucket(scope: Scope, items: QuerySet[ReviewItem], name: str) -> dict[datetime, int]:
     rows = (
         items.filter(scope.during(name))
-        .values(bucket=scope.bucket(name))
+        .values(step=scope.step(name))
         .annotate(count=Count("id"))
         .order_by()
     )
-    return {row["bucket"]: row["count"] for row in rows}
+    sums: dict[datetime, int] = {}
+    for row in rows:
+        bucket = scope.bucket(row["step"])
+        sums[bucket] = sums.get(bucket, 0) + row["count"]
+    return sums
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,5 +60,22 @@ def test_the_day_the_clock_goes_back_has_25_hours() -> None:
 def test_long_windows_go_by_day_and_touch_the_one_before() -> None:
     window = Window("custom", date(2025, 10, 20), date(2025, 10, 26), BERLIN)
     assert window.bucket == "day"
-    assert [start.day for start in window.buckets()] == [20, 21, 22, 23, 24, 25, 26]
+    days = [start.astimezone(BERLIN).day for start in window.buckets()]
+    assert days == [20, 21, 22, 23, 24, 25, 26]
     assert window.before.end == window.start
+
+
+@pytest.mark.parametrize(("name", "step"), [("Europe/Berlin", 3600), ("Asia/Kolkata", 900)])
+def test_every_moment_lies_in_one_of_the_buckets(name: str, step: int) -> None:
+    zone = ZoneInfo(name)
+    for first, last in (((2025, 10, 26), (2025, 10, 26)), ((2025, 10, 20), (2025, 10, 28))):
+        window = Window("custom", date(*first), date(*last), zone)
+        assert window.step_s == step
+        starts = window.buckets()
+        moment, seen = window.start.astimezone(UTC), set()
+        while moment < window.end.astimezone(UTC):
+            bucket = window.bucket_of(moment)
+            assert bucket == max(start for start in starts if start <= moment)
+            seen.add(bucket)
+            moment += timedelta(seconds=step)
+        assert seen == set(starts)
