@@ -154,18 +154,44 @@ def decode_image(
 
     Source: ours; the end and zero-tail checks answer files that decoders take as whole.
     """
+    return decode_with_facts(source, bit_depth=bit_depth, ground_rgb=ground_rgb)[0]
+
+
+def decode_with_facts(
+    source: Path | bytes,
+    *,
+    bit_depth: int | None = None,
+    ground_rgb: tuple[int, int, int] = GROUND_RGB,
+) -> tuple[UInt8Array, ImageFacts]:
+    """Return what ``decode_image`` and ``inspect_image`` return, for the price of one.
+
+    Asking a PNG for its orientation decodes it, so that both calls would decode it twice.
+
+    Args:
+        source: A file, or its bytes.
+        bit_depth: Bits in use in a 16-bit grey file, 9 to 16. Ignored for 8-bit files.
+        ground_rgb: What shows through transparent pixels.
+
+    Returns:
+        ``(height, width, 3)`` uint8 in RGB order, and the header's facts.
+
+    Raises:
+        DecodeError: As ``decode_image``.
+
+    Source: ours.
+    """
     data = _read(source)
     format_name = _format_of(data)
     _check_end(data, format_name)
     with _open(data, format_name) as image:
-        _facts(image, format_name)
+        facts = _facts(image, format_name)
         _load(image)
         pixels = _to_rgb(image, bit_depth=bit_depth, ground_rgb=ground_rgb)
         # Pillow turns TIFF by itself while loading, so ask again what is left to turn.
         turn = _UPRIGHT.get(_orientation(image))
         if turn is not None:
             pixels = pixels.transpose(turn)
-        return np.array(pixels, dtype=np.uint8, order="C")
+        return np.array(pixels, dtype=np.uint8, order="C"), facts
 
 
 def encode_preview(image: UInt8Array, *, max_side: int = 1024, quality: int = 82) -> bytes:

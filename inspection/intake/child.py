@@ -10,9 +10,10 @@ import socket
 import time
 from typing import Any, Final
 
+import numpy as np
 from PIL import Image
 
-from detection.decoding import DecodeError, decode_image, encode_preview, inspect_image
+from detection.decoding import DecodeError, decode_with_facts, encode_preview
 from detection.protocol import UInt8Array
 from inspection.intake.frames import BrokenFrameError, receive_frame, send_frame
 
@@ -37,8 +38,7 @@ def examine(data: bytes, *, bit_depth: int | None) -> tuple[dict[str, Any], list
     Raises:
         DecodeError: The image is refused.
     """
-    facts = inspect_image(data)
-    pixels = decode_image(data, bit_depth=bit_depth)
+    pixels, facts = decode_with_facts(data, bit_depth=bit_depth)
     height, width = pixels.shape[:2]
     found: dict[str, Any] = {
         "width": width,
@@ -47,11 +47,21 @@ def examine(data: bytes, *, bit_depth: int | None) -> tuple[dict[str, Any], list
     }
     files = [
         encode_preview(pixels, max_side=PREVIEW_SIDE_PX),
-        encode_preview(pixels, max_side=THUMBNAIL_SIDE_PX),
+        encode_preview(_reduced(pixels), max_side=THUMBNAIL_SIDE_PX),
     ]
     if facts.needs_copy or not facts.browser_shows:
         files.append(_upright_copy(pixels, is_jpeg=facts.format == "JPEG"))
     return found, files
+
+
+def _reduced(pixels: UInt8Array) -> UInt8Array:
+    """Return the pixels shrunk by a whole step, to no less than 1.5 times a thumbnail's side.
+
+    The fine filter on all of 900 x 900 pixels costs 12 ms, after this step a third.
+    """
+    step = max(pixels.shape[:2]) * 2 // (3 * THUMBNAIL_SIDE_PX)
+    step = min(step, *pixels.shape[:2])  # a very long picture keeps its short side
+    return pixels if step < 2 else np.asarray(Image.fromarray(pixels).reduce(step))
 
 
 def _upright_copy(pixels: UInt8Array, *, is_jpeg: bool) -> bytes:
