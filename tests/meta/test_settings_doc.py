@@ -13,7 +13,7 @@ from config.processes import BASE_DIR
 READERS = {"text", "flag", "number", "words"}
 DOC = (BASE_DIR / "docs" / "settings.md").read_text()
 # Read with os.environ where the settings cannot be asked yet; documented all the same.
-READ_ELSEWHERE = {"XDG_RUNTIME_DIR", "PATH", "DJANGO_SETTINGS_MODULE"}
+READ_ELSEWHERE = {"XDG_RUNTIME_DIR", "PATH", "DJANGO_SETTINGS_MODULE", "OMP_NUM_THREADS"}
 
 
 def _product_files() -> list[Path]:
