@@ -20,12 +20,17 @@ STATES: dict[str, str] = {
     "in-review": "in review",
     "pass": "passed",
     "flagged": "flagged, answered",
+    "confirmed": "flag confirmed: defect",
+    "false-alarm": "flag rejected: good",
+    "audited": "passed, audited",
+    "missed": "passed, found defective",
     "good": "said good",
     "defect": "said defect",
     "no-verdict": "no verdict",
     "waiting": "not routed yet",
     "held": "on hold",
 }
+FLAGGED = Q(outcome__in=[Outcome.REVIEW, Outcome.REJECT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +235,11 @@ def _with_state(parts: QuerySet[Part], state: str) -> QuerySet[Part]:
         return parts.filter(held_at__isnull=False)
     where = {
         "pass": Q(outcome=Outcome.PASS, verdict=""),
-        "flagged": Q(outcome__in=[Outcome.REVIEW, Outcome.REJECT]) & ~Q(verdict=""),
+        "flagged": FLAGGED & ~Q(verdict=""),
+        "confirmed": FLAGGED & Q(verdict=Part.Verdict.DEFECT),
+        "false-alarm": FLAGGED & Q(verdict=Part.Verdict.GOOD),
+        "audited": Q(outcome=Outcome.PASS) & ~Q(verdict=""),
+        "missed": Q(outcome=Outcome.PASS, verdict=Part.Verdict.DEFECT),
         "good": Q(verdict=Part.Verdict.GOOD),
         "defect": Q(verdict=Part.Verdict.DEFECT),
         "no-verdict": Q(outcome=Outcome.NO_VERDICT),

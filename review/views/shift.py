@@ -95,6 +95,11 @@ def shift(request: HttpRequest) -> HttpResponse:
         "oldest_words": waited_words(waiting.oldest_minutes * 60),
         "is_old": waiting.oldest_minutes * 60 >= OLD_AFTER.total_seconds(),
         "unrouted": unrouted_parts(scope),
+        "links": {
+            "parts": _parts_url(scope, ""),
+            "flagged": _parts_url(scope, "flagged"),
+            "audited": _parts_url(scope, "audited"),
+        },
         "queue_url": _with_query(reverse("review:queue"), query),
         "audits_answered": counts.audits_with(COMPLETED, NOT_BLIND),
     }
@@ -117,14 +122,14 @@ def _facts(numbers: Numbers, counts: Counts, scope: Scope) -> list[dict[str, Any
     """Return the counts of the page's head, each with the list that it counts."""
     rows = (
         ("parts seen", numbers.seen, ""),
-        ("passed", numbers.passed, "pass"),
+        ("passed", numbers.passed, None),
         ("to review", numbers.to_review, None),
         ("rejected", numbers.rejected, None),
         ("no verdict", numbers.no_verdict, "no-verdict"),
-        ("defects confirmed", numbers.confirmed, "defect"),
-        ("false alarms", numbers.false_alarms, "good"),
-        ("audits answered", counts.audits_with(COMPLETED, NOT_BLIND), None),
-        ("misses found", counts.misses, None),
+        ("defects confirmed", numbers.confirmed, "confirmed"),
+        ("false alarms", numbers.false_alarms, "false-alarm"),
+        ("audits answered", counts.audits_with(COMPLETED, NOT_BLIND), "audited"),
+        ("misses found", counts.misses, "missed"),
     )
     return [
         {"label": label, "count": count, "url": _parts_url(scope, state)}

@@ -1,10 +1,12 @@
 """Answers and their undoing: append-only, once per key, first come first served."""
 
+import threading
 import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from inspection.errors import ConflictError, DomainError, NotFoundError
@@ -331,3 +333,28 @@ def test_what_the_model_says_opens_by_look_answer_or_watch(
     assert not may_see_model_says(supervisor, item.part)
     decide(operator, item)
     assert may_see_model_says(supervisor, item.part)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_answers_at_once_one_is_recorded(view: View) -> None:
+    item = factories.make_review_item(view)
+    people = [factories.make_person("", Role.OPERATOR) for _ in range(3)]
+    refused: list[ConflictError] = []
+    start = threading.Barrier(len(people))
+
+    def answer(person: Person) -> None:
+        start.wait()
+        try:
+            decision_record(person=person, item_id=item.pk, verdict="good", key=str(uuid.uuid4()))
+        except ConflictError as refusal:
+            refused.append(refusal)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=answer, args=(person,)) for person in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Decision.objects.count() == Event.objects.count() == 1
+    assert [set(refusal.extra) for refusal in refused] == [{"by", "at"}] * 2

@@ -119,3 +119,22 @@ def test_plotly_comes_from_the_wheel_and_stays_cached(supervisor: Person) -> Non
     assert packed.headers["Content-Encoding"] == "gzip"
     assert len(packed.content) < len(plain.content) / 2
     assert client.get("/figures/plotly-0.0.0.min.js").status_code == 404
+
+
+def test_the_counts_lead_to_lists_of_just_these_parts(
+    view: View, operator: Person, supervisor: Person
+) -> None:
+    for outcome in ("review", "review", "reject", "pass"):
+        factories.make_routed(view, outcome)
+    factories.make_review_item(view, audit=True)
+    for number, item in enumerate(item_lease_next(person=operator, count=10)):
+        verdict = "defect" if number % 2 else "good"
+        decision_record(person=operator, item_id=item, verdict=verdict, key=str(number))
+    client = client_of(supervisor)
+    facts = {fact["label"]: fact for fact in page_of(supervisor)[0]["facts"]}
+    linked = ("parts seen", "defects confirmed", "false alarms", "audits answered", "misses found")
+    assert facts["defects confirmed"]["count"] + facts["false alarms"]["count"] == 3
+    for label in linked:
+        response = client.get(facts[label]["url"])
+        assert response.status_code == 200
+        assert response.context["page_obj"].paginator.count == facts[label]["count"], label
