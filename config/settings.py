@@ -3,6 +3,7 @@
 Everything that differs between one PC and a plant comes from the environment (``config.env``).
 """
 
+import os
 from pathlib import Path
 
 import dj_database_url
@@ -164,6 +165,9 @@ BROKER_URL = REDIS_URL or (f"redis+socket://{BROKER_SOCKET}" if EMBEDDED_BROKER 
 JOB_LEASE_S = env.number("SECONDLOOK_JOB_LEASE_S", 60, low=1, high=3600)
 JOB_MAX_ATTEMPTS = 3  # a poison image ends as failed, it does not circle
 PART_TIMEOUT_S = env.number("SECONDLOOK_PART_TIMEOUT_S", 60, low=1, high=86_400)
+TRAINING_THREADS = int(
+    env.number("SECONDLOOK_TRAINING_THREADS", len(os.sched_getaffinity(0)), low=1, high=256)
+)
 
 # --- rules of the house -------------------------------------------------------------------
 QUARANTINE_H = env.number("SECONDLOOK_QUARANTINE_H", 0 if DEMO else 24, low=0, high=24 * 60)

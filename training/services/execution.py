@@ -135,7 +135,7 @@ def _job(run: Run, *, out: Path) -> dict[str, Any]:
         "seed": run.seed,
         "region_of_interest": _corners(box) if box else None,
         "watch_place": not view.any_angle,
-        "threads": _threads(),
+        "threads": settings.TRAINING_THREADS,
         "out": str(out),
     }
 
@@ -149,12 +149,6 @@ def _type_name(entry: GoldenEntry) -> str:
 def _bit_depth(image: Image) -> int | None:
     station = image.station or image.view.station
     return station.bit_depth if station is not None else None
-
-
-def _threads() -> int:
-    """Return what whoever started this worker allows it, else all cores."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    return int(given) if given.isdigit() and int(given) else len(os.sched_getaffinity(0))
 
 
 def _corners(box: list[float]) -> list[tuple[float, float]]:
