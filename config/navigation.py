@@ -16,6 +16,8 @@ PAGES: list[tuple[str, str, tuple[Role, ...]]] = [
     ("Shift", "review:shift", WATCHERS),
     ("Models", "training:models", MAKERS),
 ]
+# Pages that belong to one of them though their address begins otherwise.
+ALSO_UNDER = {"training:models": ("/versions/", "/runs/")}
 MENU: list[tuple[str, str, tuple[Role, ...]]] = [
     ("Products", "inspection:products", MAKERS),
     ("Upload images", "inspection:upload", MAKERS),
@@ -56,5 +58,6 @@ def _links(
             url = reverse(name)
         except NoReverseMatch:  # the page does not exist in this installation
             continue
-        links.append({"label": label, "url": url, "active": path.startswith(url)})
+        active = path.startswith((url, *ALSO_UNDER.get(name, ())))
+        links.append({"label": label, "url": url, "active": active})
     return links

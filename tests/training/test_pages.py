@@ -360,3 +360,9 @@ def test_a_pool_shows_no_part_that_is_asked_about_again(web: Client, view: View)
     assert shown.image.part.serial in text
     assert hidden.image.part.serial not in text
     assert "1 image," in text
+
+
+@pytest.mark.parametrize("name", ["version", "run"])
+def test_models_stays_marked_in_the_navigation(web: Client, view: View, name: str) -> None:
+    thing = candidate(view) if name == "version" else make_run(view)
+    assert '<a href="/models/" aria-current="page">Models</a>' in said(web, name, thing.pk)
