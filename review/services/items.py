@@ -28,6 +28,7 @@ _draw = random.SystemRandom()
 def items_create_for_routing(routing: Routing) -> None:
     """Create what a person must look at for a routing; runs in the routing's transaction.
 
+    A part without a verdict (a view has no model yet) is collected: there is no flag to judge.
     Items of earlier rounds that nobody answered are withdrawn: the part has come back since.
     """
     if routing.round > 1:
@@ -38,7 +39,9 @@ def items_create_for_routing(routing: Routing) -> None:
         if routing.is_audit:
             priority = priority_from_spread(routing.part.product_id)
             _create(routing, reason=Reason.AUDIT, priority=priority)
-    elif routing.outcome != Outcome.REJECT or _is_sampled(routing):
+    elif routing.outcome == Outcome.REVIEW or (
+        routing.outcome == Outcome.REJECT and _is_sampled(routing)
+    ):
         _create(routing, reason=Reason.FLAGGED, priority=priority_for(routing))
 
 

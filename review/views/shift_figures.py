@@ -142,7 +142,7 @@ def audits_figure(counts: Counts, window: Window) -> Figure:
         sentence += f" {not_blind:,} more were not blind: their product shows the heat first."
     layout = figures.layout(
         height=200,
-        x=_time_axis(window, times),
+        x=_time_axis(window, times, is_narrow=True),
         y=_whole_numbers(max(answered, default=0)),
         showlegend=True,
     )
@@ -212,7 +212,7 @@ def backlog_figure(backlog: Backlog, window: Window) -> Figure:
     sentence = f"{backlog.arrived:,} came, {backlog.answered:,} were answered.{when}"
     layout = figures.layout(
         height=200,
-        x=_time_axis(window, window.buckets()),
+        x=_time_axis(window, window.buckets(), is_narrow=True),
         y=_whole_numbers(most) | {"title": {"text": "waiting"}},
     )
     return Figure("figure-backlog", sentence, data, layout)
@@ -270,12 +270,15 @@ def _moment(time: datetime, window: Window) -> str:
     return f"on {local:%a} {local.day} {local:%b}"
 
 
-def _time_axis(window: Window, times: Sequence[datetime]) -> dict[str, Any]:
+def _time_axis(
+    window: Window, times: Sequence[datetime], *, is_narrow: bool = False
+) -> dict[str, Any]:
     axis: dict[str, Any] = {"type": "date", "hoverformat": "%H:%M", "tickformat": "%H:%M"}
     if window.bucket == "day":
         axis |= {"hoverformat": "%a %-d %b", "tickformat": "%-d %b"}
         if len(times) <= 14:  # fewer than plotly would name by itself: each day once
-            axis |= {"tickvals": [_at(time, window) for time in times]}
+            every = 2 if is_narrow and len(times) > 4 else 1
+            axis |= {"tickvals": [_at(time, window) for time in times[::every]]}
     return axis
 
 

@@ -73,7 +73,6 @@ def test_an_answer_is_recorded_with_all_that_follows(view: View, operator: Perso
         ("review", "reshoot", ["reshoot"]),
         ("reject", "defect", []),
         ("reject", "good", ["pass"]),
-        ("no verdict", "good", ["pass"]),
     ],
 )
 def test_the_line_hears_of_changes_only(

@@ -20,8 +20,12 @@ def test_a_passed_part_waits_for_nobody(view: View) -> None:
     assert not factories.make_routed(view, "pass", value=1.0).review_items.exists()
 
 
-@pytest.mark.parametrize("outcome", ["review", "reject", "no verdict"])
-def test_every_flag_and_every_missing_verdict_waits(view: View, outcome: str) -> None:
+def test_a_part_without_a_model_is_collected_not_flagged(view: View) -> None:
+    assert not factories.make_routed(view, "no verdict").review_items.exists()
+
+
+@pytest.mark.parametrize("outcome", ["review", "reject"])
+def test_every_flag_waits(view: View, outcome: str) -> None:
     item = factories.make_routed(view, outcome).review_items.get()
     assert (item.reason, item.state, item.round) == ("flagged", "waiting", 1)
 
@@ -51,7 +55,7 @@ def test_a_failed_image_is_flagged_without_a_score(view: View) -> None:
     part = factories.make_part(view.product)
     factories.make_image(view, part)
     routing = factories.make_routing(
-        part, "no verdict", reasons=[{"code": "failed", "message": "the file is cut off"}]
+        part, "review", reasons=[{"code": "failed", "message": "the file is cut off"}]
     )
     items.items_create_for_routing(routing)
     assert routing.review_items.get().priority == ReviewItem.Priority.SOON
