@@ -85,7 +85,7 @@ FILTER_CLOTH: Final = SampleProduct(
     name="Filter cloth PW 18",
     views={
         "top": SampleView(
-            "top", 640, 512, cloth.PX_PER_MM, (320.0, 256.0), (-30.0, -20.0), 1.0, any_angle=False
+            "top", 640, 512, cloth.PX_PER_MM, (320.0, 256.0), (-30.0, -20.0), 1.0, any_angle=True
         )
     },
     defects=cloth.FAMILIES,
