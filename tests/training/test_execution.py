@@ -11,7 +11,8 @@ import pytest
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from inspection.models import Event, ModelVersion, Person, View, WorkerBeat
+from inspection.errors import StorageFullError
+from inspection.models import Event, Membership, ModelVersion, Person, View, WorkerBeat
 from inspection.services import queues
 from tests import factories
 from tests.training.records import add_normal
@@ -50,7 +51,10 @@ def carried_out(run: Run, **limits: float) -> Run:
 
 
 def test_a_run_that_works_ends_as_a_candidate(view: View, engineer: Person) -> None:
-    run = carried_out(asked(view, engineer))
+    asked_for = asked(view, engineer)
+    left = Path(django_settings.CACHE_DIR) / "runs" / f"run-{asked_for.pk}-of-a-killed-worker"
+    left.mkdir(parents=True)
+    run = carried_out(asked_for)
     assert run.state == Run.State.DONE
     assert run.model_version is not None
     assert run.model_version.number == 1
@@ -195,6 +199,30 @@ def test_the_first_model_serves_at_once_when_asked_so(view: View, engineer: Pers
     promotion = view.promotions.get()
     assert promotion.version == done.model_version
     assert promotion.by == engineer
+
+
+def test_a_first_model_whose_person_lost_the_right_stays_a_candidate(
+    view: View, engineer: Person
+) -> None:
+    run = run_request(view=view, person=engineer, promote_when_done=True)
+    Membership.objects.filter(person=engineer).delete()
+    done = carried_out(run)
+    assert done.state == Run.State.DONE
+    assert done.model_version is not None
+    assert view.promotions.count() == 0
+    assert "does not serve yet" in done.log
+
+
+def test_an_artefact_that_is_not_whole_fails_in_words(
+    view: View, engineer: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(**_: object) -> None:
+        raise StorageFullError("The disk is almost full.")
+
+    monkeypatch.setattr("inspection.services.registry.version_register", refuses)
+    done = carried_out(asked(view, engineer))
+    assert done.state == Run.State.FAILED
+    assert "almost full" in done.reason
 
 
 @pytest.fixture

@@ -22,8 +22,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from detection.protocol import DetectionError
 from inspection.blobs import blob_store
-from inspection.models import Image, View
+from inspection.errors import DomainError
+from inspection.models import Image, ModelVersion, View
 from inspection.services import beats
 from inspection.services.events import event_record
 from inspection.services.queues import stop_requested
@@ -74,7 +76,7 @@ def run_execute(
     run = run_claim(run_id=run_id, waited_s=waited_s)
     if run is None:
         return None
-    folder = Path(tempfile.mkdtemp(prefix=f"run-{run.pk}-", dir=_work_folder()))
+    folder = _work_folder(run)
     watch = _Watch(run, limits or Limits())
     try:
         result = watch.carry_out(_job(run, out=folder / "model"))
@@ -91,10 +93,13 @@ def run_execute(
     return Run.objects.get(pk=run.pk)
 
 
-def _work_folder() -> Path:
-    folder = Path(settings.CACHE_DIR) / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _work_folder(run: Run) -> Path:
+    """Return a fresh folder; what a killed worker left of this very run is swept away."""
+    root = Path(settings.CACHE_DIR) / "runs"
+    root.mkdir(parents=True, exist_ok=True)
+    for left in root.glob(f"run-{run.pk}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"run-{run.pk}-", dir=root))
 
 
 def _job(run: Run, *, out: Path) -> dict[str, Any]:
@@ -344,7 +349,6 @@ def _register(run: Run, directory: Path, result: dict[str, Any], watch: _Watch) 
         StoppedError: The lease was lost, or somebody cancelled at the last moment.
     """
     from inspection.services.registry import version_register
-    from training.services.promotion import promote_first
 
     try:
         with transaction.atomic():
@@ -358,6 +362,8 @@ def _register(run: Run, directory: Path, result: dict[str, Any], watch: _Watch) 
             twin = Run.objects.filter(model_version=version).first()
             words = f"Came out bit for bit as {version} of run {twin.pk}." if twin else ""
             run_log(run, words or f"Registered as {version}.")
+            if run.promote_when_done and not view.promotions.exists():
+                _promote_first(run, version)
             held = run_end(
                 run, Run.State.DONE, words, model_version=None if twin else version, note="",
                 stage_seconds=watch.stage_seconds, peak_memory_mb=watch.peak_memory_mb,
@@ -375,7 +381,18 @@ def _register(run: Run, directory: Path, result: dict[str, Any], watch: _Watch) 
                 kind="run.done", subject=f"run:{run.pk}", actor=run.requested_by,
                 data={"version": version.pk, "manifest": version.manifest_sha256},
             )  # fmt: skip
-            if run.promote_when_done and not view.promotions.exists():
-                promote_first(version=version, person=run.requested_by)
-    except OSError as error:
+    except (DomainError, DetectionError, OSError) as error:
         raise StoppedError(Run.State.FAILED, f"The model could not be stored: {error}") from error
+
+
+def _promote_first(run: Run, version: ModelVersion) -> None:
+    """Let the first model serve; where that is refused by now it stays a candidate."""
+    from training.services.promotion import promote_first
+
+    try:
+        with transaction.atomic():
+            promote_first(version=version, person=run.requested_by)
+    except DomainError as error:
+        run_log(run, f"It does not serve yet: {error.message}")
+    else:
+        run_log(run, f"{version} serves.")

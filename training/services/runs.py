@@ -221,9 +221,12 @@ def runs_sweep(*, now: datetime | None = None) -> int:
     waiting = Run.objects.filter(state=Run.State.QUEUED, queued_at__lt=quiet).values_list(
         "pk", flat=True
     )
+    if not waiting:
+        return count
+    rung = Outbox.objects.filter(topic="train", created_at__gte=quiet)
+    heard = {payload.get("run_id") for payload in rung.values_list("payload", flat=True)}
     for pk in waiting:
-        rung = Outbox.objects.filter(topic="train", created_at__gte=quiet)
-        if not any(row.payload.get("run_id") == pk for row in rung):
+        if pk not in heard:
             Outbox.objects.create(topic="train", payload={"run_id": pk})
             count += 1
     return count
