@@ -7,7 +7,7 @@ from django.urls import NoReverseMatch, reverse
 
 from inspection.access import DECIDERS, MAKERS, WATCHERS, roles_of
 from inspection.models import Person, Role
-from inspection.selectors import line_state
+from inspection.selectors import line_state, shown_zone
 
 # (label, url name, roles)
 PAGES: list[tuple[str, str, tuple[Role, ...]]] = [
@@ -29,7 +29,7 @@ MENU: list[tuple[str, str, tuple[Role, ...]]] = [
 
 
 def page_frame(request: HttpRequest) -> dict[str, Any]:
-    """Return ``nav``, ``menu``, ``person`` and ``line_state`` for ``base.html``."""
+    """Return ``nav``, ``menu``, ``person``, ``line_state`` and ``zone`` for ``base.html``."""
     user = getattr(request, "user", None)
     if not isinstance(user, Person):
         return {"nav": [], "menu": [], "person": None, "line_state": None}
@@ -44,6 +44,7 @@ def page_frame(request: HttpRequest) -> dict[str, Any]:
             "role": ", ".join(labels) or "no role yet",
         },
         "line_state": line_state(person=user),
+        "zone": shown_zone(),
     }
 
 

@@ -3,7 +3,7 @@
 const YEAR_S = 31_536_000;
 
 function keepTime(clock) {
-  const format = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+  const format = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: document.documentElement.dataset.zone });
   const show = () => {
     clock.textContent = format.format(new Date());
   };

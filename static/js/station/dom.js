@@ -54,8 +54,10 @@ export function age(seconds) {
   return whole < 86_400 ? `${Math.floor(whole / 3600)} h` : `${Math.floor(whole / 86_400)} d`;
 }
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
-const SECONDS = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+// Times are the site's, wherever the browser is.
+const SITE = { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: document.documentElement.dataset.zone };
+const CLOCK = new Intl.DateTimeFormat(undefined, SITE);
+const SECONDS = new Intl.DateTimeFormat(undefined, { ...SITE, second: "2-digit" });
 
 export function clockTime(value) {
   return CLOCK.format(new Date(value));
