@@ -19,7 +19,7 @@ echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/p
 exit 1
 endef
 
-.PHONY: help setup setup-dev run demo test test-postgres check format faults long screenshots clean-data
+.PHONY: help setup setup-dev run demo test test-postgres check format long measure screenshots clean-data
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -74,11 +74,12 @@ format: setup-dev  ## put code and templates into shape
 	$(BIN)/ruff format .
 	$(BIN)/djhtml templates
 
-faults: setup-dev  ## kill and starve the real processes (minutes)
-	$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
-
 long: setup-dev  ## studies at full size (long)
 	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+
+measure: setup-dev  ## how long a file takes to the queue, how many uploads a second (minutes)
+	$(BIN)/python -m tests.measure.folder_to_queue
+	$(BIN)/python -m tests.measure.upload_rate
 
 screenshots: setup-dev  ## the pictures of the README, from a demo that runs on BIND
 	$(BIN)/python -m tests.browser.screenshots --address "http://$(BIND)"

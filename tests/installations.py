@@ -17,7 +17,8 @@ from tests.stack import Stack
 
 
 @contextmanager
-def _running(extra: dict[str, str]) -> Iterator[Stack]:
+def installation(extra: dict[str, str]) -> Iterator[Stack]:
+    """Run an installation in a folder of its own, which goes with it."""
     # Not pytest's own folder: its long path would move the broker's socket elsewhere.
     folder = Path(tempfile.mkdtemp(prefix="secondlook-stack-"))
     stack: Stack | None = None
@@ -34,7 +35,7 @@ def _running(extra: dict[str, str]) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """An installation on SQLite with the embedded broker."""
-    with _running({}) as stack:
+    with installation({}) as stack:
         yield stack
 
 
@@ -46,7 +47,7 @@ def plant_stack() -> Iterator[Stack]:
             "DATABASE_URL": servers.enter_context(postgres_server()),
             "REDIS_URL": servers.enter_context(redis_server()),
         }
-        yield servers.enter_context(_running(extra))
+        yield servers.enter_context(installation(extra))
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def png(seed, defect=None):
     part = make_part(sample, seed=seed, defect=defect, lot=f"L{seed % 3}")
     pixels = next(iter(part.images.values()))
     stream = io.BytesIO()
-    Picture.fromarray(pixels).resize((256, 192)).save(stream, "PNG")
+    Picture.fromarray(pixels).resize(SIZE).save(stream, "PNG")
     return stream.getvalue()
 files = [NormalFile(name=f"n{n}.png", data=png(n), lot=f"L{n % 3}") for n in range(COUNT)]
 person = Person.objects.get(username="engineer")
@@ -62,10 +62,11 @@ from detection.samples import PRODUCTS, make_part
 from PIL import Image as Picture
 part = make_part(PRODUCTS[KEY], seed=SEED, defect=DEFECT, lot="L1")
 stream = io.BytesIO()
-Picture.fromarray(next(iter(part.images.values()))).resize((256, 192)).save(stream, "PNG")
+Picture.fromarray(next(iter(part.images.values()))).resize(SIZE).save(stream, "PNG")
 answer = base64.b64encode(stream.getvalue()).decode()
 """
 SAMPLE = "filter-cloth"
+SMALL = (256, 192)  # (width, height): enough for a hole, and a fit in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,12 @@ class Scene:
         """Return a PNG of one sample part, good or with a defect."""
         import base64
 
-        values = {"KEY": SAMPLE, "SEED": seed, "DEFECT": defect}
+        values = {"KEY": SAMPLE, "SEED": seed, "DEFECT": defect, "SIZE": SMALL}
         return base64.b64decode(self.stack.ask(_with(_PICTURE, values)))
 
-    def train_first(self, normals: int = 24) -> None:
+    def train_first(self, normals: int = 24, *, size: tuple[int, int] = SMALL) -> None:
         """Import normals, have the training worker fit on them, and let the model serve."""
-        values = {"KEY": SAMPLE, "COUNT": normals, "VIEW": self.view}
+        values = {"KEY": SAMPLE, "COUNT": normals, "VIEW": self.view, "SIZE": size}
         run = self.stack.ask(_with(_NORMALS, values))
         state = self.stack.wait_for(
             lambda: self.stack.ask(

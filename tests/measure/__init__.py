@@ -1,0 +1,1 @@
+"""Commands that measure real processes on this machine. Not tests: nothing here asserts a time."""
