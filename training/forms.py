@@ -78,6 +78,35 @@ class GoldenForm(forms.Form):
             ]
 
 
+class PairForm(forms.Form):
+    """The two thresholds of a version, in raw score units."""
+
+    review_from = forms.FloatField(
+        label="Review from", help_text="A score at or above it goes to a person."
+    )
+    reject_from = forms.FloatField(
+        label="Reject from",
+        required=False,
+        help_text="A score at or above it is rejected at once. Empty: never by machine.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Check that nothing is rejected that is not flagged."""
+        data = super().clean() or {}
+        review_from, reject_from = data.get("review_from"), data.get("reject_from")
+        if review_from is not None and reject_from is not None and reject_from < review_from:
+            self.add_error("reject_from", "It cannot lie below review_from.")
+        return data
+
+
+class ThresholdsForm(PairForm):
+    """The same, to be set, with a reason."""
+
+    note = forms.CharField(
+        label="Why", max_length=200, help_text="Kept with the policy's version beside your name."
+    )
+
+
 class ReasonForm(forms.Form):
     """A reason that stays in the log."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from detection.statistics import lower_bound
 from inspection.models import ModelVersion
+from training.consequences import evaluation_at
 
 # Where the two kinds hardly overlap a threshold between them exists; below the second figure
 # most pictures of defects look like pictures of normals, whatever the threshold.
@@ -26,14 +27,17 @@ class Verdict:
     sentences: tuple[str, ...]
 
 
-def setup_verdict(version: ModelVersion, *, basis: str) -> Verdict:
+def setup_verdict(
+    version: ModelVersion, *, basis: str, review_from: float | None = None
+) -> Verdict:
     """Return whether the set-up behind a version can be worked with.
 
     Args:
         version: The fitted model.
         basis: What its threshold promises, in words.
+        review_from: Its threshold; none: the one it was evaluated at.
     """
-    evaluation: dict[str, Any] = version.metrics.get("evaluation") or {}
+    evaluation = evaluation_at(version.metrics.get("evaluation") or {}, review_from)
     if not evaluation.get("n_defect"):
         return Verdict(
             "Usable to collect answers",

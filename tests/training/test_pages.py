@@ -63,6 +63,7 @@ def pages(view: View, version: ModelVersion, run: Run) -> list[str]:
         reverse("training:version", args=[version.pk]),
         reverse("training:run", args=[run.pk]),
         reverse("training:run-progress", args=[run.pk]),
+        reverse("training:consequence", args=[version.pk]),
     ]
 
 
@@ -73,6 +74,7 @@ def actions(view: View, version: ModelVersion, run: Run) -> list[str]:
         reverse("training:golden", args=[view.pk]),
         reverse("training:promote", args=[version.pk]),
         reverse("training:rollback", args=[version.pk]),
+        reverse("training:set-thresholds", args=[version.pk]),
         reverse("training:cancel", args=[run.pk]),
     ]
 

@@ -4,14 +4,12 @@ A promotion and the thresholds that go with it are one transaction: a version ne
 the thresholds of another one, whose scores have another scale.
 """
 
-from typing import Any
-
 from django.db import transaction
 
-from detection.statistics import FirstThreshold, first_threshold
 from inspection.access import MAKERS, require
 from inspection.errors import ConflictError, DomainError
 from inspection.models import ModelVersion, Person, Policy, PolicyThreshold, Promotion, View
+from inspection.selectors.thresholds import first_threshold_of, threshold_of
 from inspection.services.events import event_record
 from inspection.services.registry import promotion_record, serving_version
 
@@ -91,30 +89,6 @@ def _serve(
         },
     )  # fmt: skip
     return promotion
-
-
-def threshold_of(version: ModelVersion) -> PolicyThreshold | None:
-    """Return the thresholds that a version last had under any policy."""
-    return (
-        PolicyThreshold.objects.filter(model_version=version)
-        .order_by("-policy__version", "-id")
-        .first()
-    )
-
-
-def first_threshold_of(version: ModelVersion) -> FirstThreshold:
-    """Return the threshold that a version's own calibration normals give.
-
-    Raises:
-        DomainError: It has no calibration scores.
-    """
-    calibration: dict[str, Any] = version.metrics.get("calibration") or {}
-    scores = calibration.get("scores") or []
-    if not scores:
-        raise DomainError(f"{version} has no calibration normals to set a threshold from.")
-    # Normals held out at random still come from so many lots or days, and no more.
-    lots = calibration.get("groups") or version.metrics.get("groups", 0)
-    return first_threshold(scores, kind=version.calibration_kind, lots=lots)
 
 
 def _threshold_write(

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from inspection.access import MAKERS, allow, person_of
 from inspection.errors import DomainError, NotFoundError, RefusedImageError
 from inspection.models import DefectType, Person, View
+from inspection.selectors.thresholds import first_threshold_of, threshold_of
 from training.errors import NothingNewError, RunOpenError
 from training.forms import GoldenForm, NormalsForm
 from training.models import Attestation, PoolEntry, Run
@@ -25,7 +26,6 @@ from training.selectors import (
 from training.selectors.views import views_of, zone_of
 from training.services.golden import golden_add
 from training.services.normals import files_from_uploads, normals_import
-from training.services.promotion import first_threshold_of, threshold_of
 from training.services.runs import run_request
 from training.verdicts import setup_verdict
 
@@ -82,8 +82,9 @@ def _verdict(version: Any) -> Any:
     if version is None or not version.metrics.get("calibration"):
         return None
     threshold = threshold_of(version)
-    basis = threshold.basis if threshold is not None else first_threshold_of(version).sentence
-    return setup_verdict(version, basis=basis)
+    if threshold is None:
+        return setup_verdict(version, basis=first_threshold_of(version).sentence)
+    return setup_verdict(version, basis=threshold.basis, review_from=threshold.review_from)
 
 
 def _pools(pool: Any) -> list[dict[str, Any]]:

@@ -12,13 +12,15 @@ from inspection.access import MAKERS, allow, person_of
 from inspection.errors import DomainError
 from inspection.models import ModelVersion, PolicyThreshold, Promotion
 from inspection.selectors.products import policy_in_force
+from inspection.selectors.thresholds import first_threshold_of, threshold_of
 from inspection.services.registry import serving_version
+from training.consequences import consequence_of, evaluation_at
 from training.figures import precision_recall_figure, roc_figure, scores_figure
-from training.forms import ReasonForm
+from training.forms import ReasonForm, ThresholdsForm
 from training.models import Run
 from training.selectors import version_of
 from training.selectors.views import zone_of
-from training.services.promotion import first_threshold_of, promote, rollback, threshold_of
+from training.services.promotion import promote, rollback
 from training.verdicts import setup_verdict
 
 PROMOTIONS_SHOWN = 10
@@ -28,11 +30,20 @@ PROMOTIONS_SHOWN = 10
 @allow(*MAKERS)
 def version(request: HttpRequest, version_id: int) -> HttpResponse:
     """Show a version."""
-    found = version_of(person_of(request), version_id)
-    evaluation: dict[str, Any] | None = found.metrics.get("evaluation")
+    return version_page(request, version_of(person_of(request), version_id))
+
+
+def version_page(
+    request: HttpRequest, found: ModelVersion, *, thresholds_form: ThresholdsForm | None = None
+) -> HttpResponse:
+    """Return a version's page, with a form of thresholds that was sent and refused if there is."""
     serving = serving_version(found.view)
+    is_serving = serving is not None and serving.pk == found.pk
     threshold = threshold_of(found)
     first = _first(found)
+    at = threshold.review_from if threshold is not None else None
+    stored: dict[str, Any] | None = found.metrics.get("evaluation")
+    evaluation = evaluation_at(stored, at) if stored else None
     basis = threshold.basis if threshold is not None else (first.sentence if first else "")
     line = threshold or (first.review_from if first else None)
     promotions = Promotion.objects.filter(version=found).select_related("by").order_by("-id")
@@ -42,13 +53,17 @@ def version(request: HttpRequest, version_id: int) -> HttpResponse:
         "zone": zone_of(found.view),
         "run": Run.objects.filter(model_version=found).select_related("snapshot").first(),
         "serving": serving,
-        "is_serving": serving is not None and serving.pk == found.pk,
+        "is_serving": is_serving,
         "served_before": promotions.exists(),
         "promotions": list(promotions[:PROMOTIONS_SHOWN]),
         "threshold": threshold,
         "basis": basis,
         "evaluation": evaluation,
-        "verdict": setup_verdict(found, basis=basis) if found.metrics.get("calibration") else None,
+        "verdict": (
+            setup_verdict(found, basis=basis, review_from=at)
+            if found.metrics.get("calibration")
+            else None
+        ),
         "tiles": _tiles(evaluation) if evaluation else [],
         "by_type": _by_type(evaluation) if evaluation else [],
         "scores": scores_figure(found, line) if found.metrics.get("calibration") else None,
@@ -56,8 +71,37 @@ def version(request: HttpRequest, version_id: int) -> HttpResponse:
         "facts": _facts(found),
         "change": _change(found, serving, threshold, first),
         "form": ReasonForm(),
+        "thresholds_form": thresholds_form or _thresholds_form(threshold) if is_serving else None,
+        "consequence": _consequence(found, threshold, thresholds_form) if is_serving else [],
+        "policy": policy_in_force(found.view.product),
     }
-    return render(request, "training/version.html", context)
+    status = 400 if thresholds_form is not None else 200
+    return render(request, "training/version.html", context, status=status)
+
+
+def _thresholds_form(threshold: PolicyThreshold | None) -> ThresholdsForm:
+    if threshold is None:
+        return ThresholdsForm()
+    # In full: a promise holds for this very number, not for a rounded one.
+    return ThresholdsForm(
+        initial={"review_from": threshold.review_from, "reject_from": threshold.reject_from}
+    )
+
+
+def _consequence(
+    found: ModelVersion, threshold: PolicyThreshold | None, sent: ThresholdsForm | None
+) -> list[str]:
+    """Return what the pair that the form shows would do."""
+    if sent is not None and {"review_from", "reject_from"} <= sent.cleaned_data.keys():
+        pair = sent.cleaned_data
+        return consequence_of(
+            found, review_from=pair["review_from"], reject_from=pair["reject_from"]
+        )
+    if sent is not None or threshold is None:
+        return []
+    return consequence_of(
+        found, review_from=threshold.review_from, reject_from=threshold.reject_from
+    )
 
 
 def _first(found: ModelVersion) -> Any:
