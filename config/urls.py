@@ -1,7 +1,7 @@
 """All addresses: pages by app, the JSON API under /api/v1."""
 
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config.pages import health, home
 from inspection.views.entrance import sign_in, sign_out
@@ -11,7 +11,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("review.api.urls")),
     path("", include("training.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
