@@ -159,7 +159,7 @@ def make_product(plan: ProductPlan) -> Product:
             ViewFacts(
                 name=view.name,
                 station=stations[view.name],
-                mm_per_pixel=1 / view.px_per_mm,
+                mm_per_pixel=round(1 / view.px_per_mm, 4),
                 any_angle=view.any_angle,
             )
             for view in sample.views.values()
