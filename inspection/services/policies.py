@@ -113,6 +113,9 @@ def policy_check(fields: dict[str, Any]) -> None:
     for name in SHARES:
         if not 0 <= fields.get(name, 0) <= 1:
             raise DomainError("A share lies between 0 and 1.", {"field": name})
+    after = fields.get("retrain_after_normals")
+    if after is not None and after < 1:
+        raise DomainError("Retrain after 1 new normal or more.", {"field": "retrain_after_normals"})
 
 
 def _plain(value: Any) -> Any:

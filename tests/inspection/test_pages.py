@@ -1,5 +1,6 @@
 """Pages of inspection: who may open them, and that they work with 0, 1 and many rows."""
 
+from datetime import time
 from typing import Any
 
 import pytest
@@ -130,6 +131,8 @@ def test_a_product_is_set_up_with_everything(engineer: Person) -> None:
         ({"audit_percent": 101}, b"less than or equal to 100"),
         ({"views-0-top": ""}, b"all four sides"),
         ({"views-0-left": 95}, b"Left lies before right"),
+        ({"retrain_at": "25:00"}, b"Enter a valid time."),
+        ({"retrain_after_normals": 0}, b"greater than or equal to 1"),
         ({"types-0-key": 12}, b"less than or equal to 9"),
     ],
 )
@@ -160,6 +163,29 @@ def test_a_saved_form_changes_nothing_and_a_changed_one_is_a_version(engineer: P
     assert (Policy.objects.first().version, Policy.objects.first().note) == (2, "more audits")  # type: ignore[union-attr]
     client.post(url, product_data(**ids | {"types-0-DELETE": "on"}))
     assert not DefectType.objects.exists()
+
+
+def test_retraining_rules_are_set_shown_and_taken_away(engineer: Person) -> None:
+    client = client_of(engineer)
+    rules = {"retrain_at": "02:00", "retrain_after_normals": 20}
+    client.post("/products/new", product_data(**rules))
+    product = Product.objects.get()
+    policy = Policy.objects.get()
+    assert (policy.retrain_at, policy.retrain_after_normals) == (time(2, 0), 20)
+    url = f"/products/{product.pk}/"
+    page = client.get(url).content.decode()
+    assert 'value="02:00"' in page
+    assert 'value="20"' in page
+    ids = {
+        "views-0-id": product.views.get().pk,
+        "types-INITIAL_FORMS": 1,
+        "types-0-id": product.defect_types.get().pk,
+    }
+    client.post(url, product_data(**ids, **rules))
+    assert Policy.objects.count() == 1
+    client.post(url, product_data(**ids))
+    policy = Policy.objects.latest("version")
+    assert (policy.version, policy.retrain_at, policy.retrain_after_normals) == (2, None, None)
 
 
 def test_a_product_is_archived_by_post_only(engineer: Person) -> None:
@@ -247,6 +273,6 @@ def test_lists_cost_the_same_with_many_rows(django_assert_max_num_queries: Any) 
         factories.make_image(view)
         factories.make_person("", Role.OPERATOR)
     for url in ("/products/", "/parts/", "/people/", "/devices/", "/upload/"):
-        with django_assert_max_num_queries(16):
+        with django_assert_max_num_queries(17):
             assert client.get(url).status_code == 200
     assert Part.objects.count() == 12

@@ -100,7 +100,13 @@ def test_nothing_new_writes_no_version(engineer: Person) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"miss_cost": -1}, {"audit_rate": 1.1}, {"audit_rate": -0.1}, {"miss_cost": float("nan")}],
+    [
+        {"miss_cost": -1},
+        {"audit_rate": 1.1},
+        {"audit_rate": -0.1},
+        {"miss_cost": float("nan")},
+        {"retrain_after_normals": 0},
+    ],
 )
 def test_a_policy_that_cannot_be_is_refused(engineer: Person, change: dict[str, Any]) -> None:
     product = create(None)

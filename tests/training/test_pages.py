@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -362,6 +362,23 @@ def test_a_pool_shows_no_part_that_is_asked_about_again(web: Client, view: View)
     assert shown.image.part.serial in text
     assert hidden.image.part.serial not in text
     assert "1 image," in text
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({}, "only by button"),
+        ({"retrain_at": time(2, 0)}, "retrains daily at 02:00<"),
+        ({"retrain_after_normals": 1}, "retrains after 1 new normal<"),
+        (
+            {"retrain_at": time(2, 0), "retrain_after_normals": 20},
+            "retrains daily at 02:00, after 20 new normals",
+        ),
+    ],
+)
+def test_the_view_says_when_it_is_retrained(web: Client, rules: dict[str, Any], words: str) -> None:
+    view = factories.make_view(factories.make_product(**rules))
+    assert words in said(web, "view", view.pk)
 
 
 @pytest.mark.parametrize("name", ["version", "run"])

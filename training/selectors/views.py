@@ -8,7 +8,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from inspection.access import MAKERS, lines_for
 from inspection.errors import NotFoundError
-from inspection.models import ModelVersion, Person, Promotion, View
+from inspection.models import ModelVersion, Person, Policy, Promotion, View
 from training.models import Run
 from training.selectors.pools import Pool, pool_counts
 from training.services.runs import OPEN_STATES
@@ -57,6 +57,18 @@ def view_of(person: Person, view_id: int) -> View:
 def zone_of(view: View) -> ZoneInfo:
     """Return the time zone in which the view's pages show times."""
     return ZoneInfo(view.product.line.site.time_zone)
+
+
+def retraining_of(view: View) -> str:
+    """Return in words when the view is retrained by itself, by the policy in force."""
+    policy = Policy.objects.filter(product=view.product_id).order_by("-version").first()
+    rules = []
+    if policy is not None and policy.retrain_at is not None:
+        rules.append(f"daily at {policy.retrain_at:%H:%M}")
+    if policy is not None and policy.retrain_after_normals:
+        count = policy.retrain_after_normals
+        rules.append(f"after {count} new normal{'' if count == 1 else 's'}")
+    return f"retrains {', '.join(rules)}" if rules else "only by button"
 
 
 def view_rows(views: Sequence[View]) -> list[ViewRow]:

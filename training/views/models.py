@@ -23,7 +23,7 @@ from training.selectors import (
     view_of,
     view_rows,
 )
-from training.selectors.views import views_of, zone_of
+from training.selectors.views import retraining_of, views_of, zone_of
 from training.services.golden import golden_add
 from training.services.normals import files_from_uploads, normals_import
 from training.services.runs import run_request
@@ -73,6 +73,7 @@ def _view_page(
         "normals_form": normals_form or NormalsForm(),
         "golden_form": golden_form or GoldenForm(view=view, prefix="golden"),
         "pools": _pools(row.pool),
+        "retraining": retraining_of(view),
     }
     status = 400 if normals_form or golden_form else 200
     return render(request, "training/view.html", context, status=status)

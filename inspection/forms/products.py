@@ -1,58 +1,12 @@
-"""Forms of inspection's pages: shape and field checks only."""
+"""The set-up form of a product: itself, its policy, its views and its defect types."""
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 
-from inspection.access import ADMINS, MAKERS, lines_for, may
-from inspection.models import DefectType, Line, Person, Policy, Product, Role, Station, View
-from inspection.services.people import SCOPES
+from inspection.access import MAKERS, lines_for
+from inspection.models import DefectType, Line, Person, Policy, Product, Station, View
 from inspection.services.products import DefectTypeFacts, ProductFacts, ViewFacts
-
-ALL = "all"
-EVERY_LINE = "every line"
-
-
-class SetupForm(forms.Form):
-    """The first page of a new installation."""
-
-    site_name = forms.CharField(label="Plant", max_length=100, initial="Plant")
-    time_zone = forms.ChoiceField(
-        label="Time zone", initial="UTC", help_text="Shifts and shown times follow it."
-    )
-    currency = forms.CharField(
-        label="Currency", min_length=3, max_length=3, initial="EUR", help_text="Three letters."
-    )
-    line_name = forms.CharField(label="First line", max_length=100, initial="Line 1")
-    station_name = forms.CharField(
-        label="Its first station", max_length=100, initial="Station 1", help_text="One camera."
-    )
-    username = forms.CharField(label="Your sign-in name", max_length=150)
-    full_name = forms.CharField(label="Your full name", max_length=200, required=False)
-    password = forms.CharField(
-        label="Password",
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 8 characters, not a common one.",
-    )
-    password_again = forms.CharField(
-        label="Password, again",
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        zones = [(zone, zone) for zone in sorted(available_timezones())]
-        self.fields["time_zone"] = forms.ChoiceField(
-            label="Time zone", choices=zones, initial="UTC", help_text="Shifts and times follow it."
-        )
-
-    def clean(self) -> dict[str, Any]:
-        """Check that both passwords agree."""
-        data = super().clean() or {}
-        if data.get("password") != data.pop("password_again", None):
-            self.add_error("password_again", "The two passwords differ.")
-        return data
 
 
 class ProductForm(forms.Form):
@@ -106,6 +60,20 @@ class ProductForm(forms.Form):
         required=False,
         help_text="Quicker to answer, but its audits are not blind.",
     )
+    retrain_at = forms.TimeField(
+        label="Retrain daily at",
+        required=False,
+        widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+        help_text="Site time. Ends as a candidate that a person promotes; empty: never by the "
+        "clock. With nothing new to learn, nothing is trained.",
+    )
+    retrain_after_normals = forms.IntegerField(
+        label="Retrain after new normals",
+        min_value=1,
+        max_value=10**6,
+        required=False,
+        help_text="As soon as so many verified normals wait to be learned; empty: never by count.",
+    )
     note = forms.CharField(
         label="Why", max_length=300, required=False, help_text="Kept with the policy's version."
     )
@@ -140,6 +108,8 @@ class ProductForm(forms.Form):
             "audit_rate": data["audit_percent"] / 100,
             "rejected_review_rate": data["rejected_percent"] / 100,
             "overlay_first": data["overlay_first"],
+            "retrain_at": data["retrain_at"],
+            "retrain_after_normals": data["retrain_after_normals"],
         }
 
 
@@ -166,6 +136,8 @@ def product_initial(product: Product, policy: Policy) -> dict[str, Any]:
         "audit_percent": _short(policy.audit_rate * 100),
         "rejected_percent": _short(policy.rejected_review_rate * 100),
         "overlay_first": policy.overlay_first,
+        "retrain_at": policy.retrain_at,
+        "retrain_after_normals": policy.retrain_after_normals,
     }
 
 
@@ -279,128 +251,3 @@ def defect_type_initial(kind: DefectType) -> dict[str, Any]:
 # django-stubs cannot follow formset_factory's keyword forms.
 ViewFormSet: Any = forms.formset_factory(ViewForm, extra=0, can_delete=True)
 DefectTypeFormSet: Any = forms.formset_factory(DefectTypeForm, extra=0, can_delete=True)
-
-
-class LineChoice(forms.ChoiceField):
-    """A line the person administers, or every line."""
-
-    def __init__(self, *, person: Person, **kwargs: Any) -> None:
-        self.lines = {str(line.pk): line for line in lines_for(person, ADMINS)}
-        choices = [(key, line.name) for key, line in self.lines.items()]
-        if may(person, None, ADMINS):
-            choices.insert(0, (ALL, EVERY_LINE))
-        super().__init__(label="Where", choices=choices, **kwargs)
-
-    def line_of(self, value: str) -> Line | None:
-        """Return the chosen line; ``None`` stands for every line."""
-        return None if value == ALL else self.lines[value]
-
-
-class PersonForm(forms.Form):
-    """Somebody new."""
-
-    username = forms.CharField(label="Sign-in name", max_length=150)
-    full_name = forms.CharField(label="Full name", max_length=200, required=False)
-    password = forms.CharField(
-        label="First password", widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
-    )
-    roles = forms.MultipleChoiceField(
-        label="Roles", choices=Role.choices, widget=forms.CheckboxSelectMultiple
-    )
-
-    def __init__(self, *args: Any, person: Person, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["line"] = LineChoice(person=person)
-
-    def chosen_line(self) -> Line | None:
-        """Return the line of a valid form."""
-        field = self.fields["line"]
-        assert isinstance(field, LineChoice)  # noqa: S101  set above
-        return field.line_of(self.cleaned_data["line"])
-
-
-class RoleForm(forms.Form):
-    """One more role for somebody."""
-
-    role = forms.ChoiceField(label="Role", choices=Role.choices)
-
-    def __init__(self, *args: Any, person: Person, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["line"] = LineChoice(person=person)
-
-    def chosen_line(self) -> Line | None:
-        """Return the line of a valid form."""
-        field = self.fields["line"]
-        assert isinstance(field, LineChoice)  # noqa: S101  set above
-        return field.line_of(self.cleaned_data["line"])
-
-
-class PasswordForm(forms.Form):
-    """A new password for somebody."""
-
-    password = forms.CharField(
-        label="New password", widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
-    )
-
-
-class DeviceForm(forms.Form):
-    """A new device token."""
-
-    name = forms.CharField(label="Name", max_length=100, help_text="Such as: camera 2A.")
-    scopes = forms.MultipleChoiceField(
-        label="What it may do",
-        choices=list(SCOPES.items()),
-        widget=forms.CheckboxSelectMultiple,
-    )
-    station = forms.ModelChoiceField(
-        label="Only this station",
-        queryset=Station.objects.none(),
-        required=False,
-        empty_label="any",
-    )
-
-    def __init__(self, *args: Any, person: Person, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["line"] = LineChoice(person=person)
-        station = self.fields["station"]
-        assert isinstance(station, forms.ModelChoiceField)  # noqa: S101  declared above
-        station.queryset = Station.objects.filter(line__in=lines_for(person, ADMINS))
-        self.order_fields(["name", "scopes", "line", "station"])
-
-    def chosen_line(self) -> Line | None:
-        """Return the line of a valid form."""
-        field = self.fields["line"]
-        assert isinstance(field, LineChoice)  # noqa: S101  set above
-        return field.line_of(self.cleaned_data["line"])
-
-
-class LineForm(forms.Form):
-    """A new line."""
-
-    name = forms.CharField(label="Name of the line", max_length=100)
-
-
-class StationForm(forms.Form):
-    """A new station."""
-
-    line = forms.ModelChoiceField(label="Line", queryset=Line.objects.none(), empty_label=None)
-    name = forms.CharField(label="Name of the station", max_length=100)
-    bit_depth = forms.IntegerField(
-        label="Bits in use",
-        min_value=8,
-        max_value=16,
-        initial=16,
-        help_text="Of a 16-bit grey file; other files do not need it.",
-    )
-
-    def __init__(self, *args: Any, person: Person, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        line = self.fields["line"]
-        assert isinstance(line, forms.ModelChoiceField)  # noqa: S101  declared above
-        line.queryset = lines_for(person, MAKERS)
-
-
-class HoldForm(forms.Form):
-    """Why a part is held."""
-
-    reason = forms.CharField(label="Why", max_length=300)
