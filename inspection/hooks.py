@@ -75,6 +75,10 @@ def _nothing_said(part: "Part") -> list[Said]:
     return []
 
 
+def _none_known(part: "Part") -> set[int]:
+    return set()
+
+
 # A filter on Part: somebody is still asked about it. Pages then say "in review".
 parts_in_review: Question[[], Q] = Question("parts_in_review", lambda: Q(pk__in=[]))
 # Whether score, heat, outcome and reasons of a part are open to a person.
@@ -83,3 +87,5 @@ may_see_model_says: "Question[[Person, Part], bool]" = Question(
 )
 # Every decision on a part, oldest first. Ask only for a part that may be seen.
 part_history: "Question[[Part], list[Said]]" = Question("part_history", _nothing_said)
+# The ids of a part's images that models learn from as normal.
+known_normals: "Question[[Part], set[int]]" = Question("known_normals", _none_known)

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern] = [
     path("parts/<int:part_id>/", parts.part, name="part"),
     path("parts/<int:part_id>/hold", parts.hold, name="part-hold"),
     path("parts/<int:part_id>/release", parts.release, name="part-release"),
+    path("parts/<int:part_id>/reference/<int:image_id>", parts.reference, name="part-reference"),
     path("people/", people.people, name="people"),
     path("people/<int:person_id>/", people.one_person, name="person"),
     path("devices/", devices.devices, name="devices"),

@@ -3,8 +3,10 @@
 import time
 from typing import Final
 
+from inspection import hooks as lower_hooks
 from inspection.services.queues import Queue, queue_register
 from review import hooks
+from training.selectors.pools import known_normals
 from training.services.pools import pool_follow_decision
 
 TICK_EVERY_S: Final = 20.0
@@ -35,5 +37,6 @@ class TrainingQueue:
 def register() -> None:
     """A decision moves its images through the pools; a worker may serve the training queue."""
     hooks.decision_recorded.register(pool_follow_decision)
+    lower_hooks.known_normals.answer_with(known_normals)
     # Its runs have a watchdog of their own, so the worker sets no limit.
     queue_register(Queue(name="training", work_one=TrainingQueue().work_one))

@@ -11,11 +11,13 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from inspection import hooks
-from inspection.access import DECIDERS, WATCHERS, allow, lines_for, may, person_of
+from inspection.access import DECIDERS, MAKERS, WATCHERS, allow, lines_for, may, person_of
+from inspection.errors import NotFoundError
 from inspection.forms import HoldForm
 from inspection.models import Part, Person, Routing, Score
 from inspection.selectors import (
     PartFilter,
+    image_of,
     may_see,
     part_of,
     parts_of,
@@ -23,7 +25,9 @@ from inspection.selectors import (
     shown_zone,
 )
 from inspection.selectors.parts import IN_REVIEW, STATES, shown_state
+from inspection.selectors.references import reference_choices
 from inspection.services.parts import part_hold, part_release
+from inspection.services.references import reference_set
 
 PAGE_SIZE = 50
 
@@ -89,6 +93,20 @@ def release(request: HttpRequest, part_id: int) -> HttpResponse:
     return redirect("inspection:part", part_id=found.pk)
 
 
+@require_POST
+@allow(*MAKERS)
+def reference(request: HttpRequest, part_id: int, image_id: int) -> HttpResponse:
+    """Make one of the part's pictures the golden reference of its view."""
+    person = person_of(request)
+    found = part_of(person, part_id)
+    image = image_of(person, image_id)
+    if image.part_id != found.pk:
+        raise NotFoundError("This part has no such picture.")
+    view = reference_set(image=image, person=person)
+    messages.success(request, f"The station shows this picture beside each {view.name} now.")
+    return redirect("inspection:part", part_id=found.pk)
+
+
 def _part_page(request: HttpRequest, person: Person, found: Part, form: HoldForm) -> HttpResponse:
     is_open = may_see(person, found)
     images = list(
@@ -102,6 +120,10 @@ def _part_page(request: HttpRequest, person: Person, found: Part, form: HoldForm
         "images": images,
         "model_says": _model_says(found) if is_open else None,
         "history": hooks.part_history.ask(found) if shows_history else None,
+        "references": (
+            {image.view.reference_image_id for image in images} if shows_history else set()
+        ),
+        "choices": reference_choices(found) if may(person, found.line, MAKERS) else set(),
         "form": form,
         "may_release": may(person, found.line, WATCHERS),
         "zone": shown_zone(),

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from detection.statistics import normals_needed
 from inspection import hooks
-from inspection.models import Part, View
+from inspection.models import Image, Part, View
 from training.models import Attestation, GoldenEntry, PoolEntry
 from training.services.snapshots import LEARNABLE, MIN_NORMALS
 
@@ -111,6 +111,27 @@ def pool_counts(views: Sequence[View]) -> dict[int, Pool]:
 def attestations_of_view(view: View) -> QuerySet[Attestation]:
     """Return who vouched for imported normals of the view, newest first."""
     return Attestation.objects.filter(view=view).select_related("person").order_by("-id")
+
+
+def known_normals(part: Part) -> set[int]:
+    """Return the ids of the part's images that models learn from as normal."""
+    entries = PoolEntry.objects.filter(image__part=part, state__in=LEARNABLE)
+    return set(entries.values_list("image_id", flat=True))
+
+
+def first_normal(view: View) -> Image | None:
+    """Return the picture to begin with as a view's golden reference; none without a normal.
+
+    The first that somebody vouched for: a set-up shoot is chosen without regard to any score.
+    The most ordinary one would be better, but normals are not scored before a model serves.
+    """
+    entry = (
+        PoolEntry.objects.filter(view=view, state__in=LEARNABLE)
+        .order_by("-may_calibrate", F("attestation").asc(nulls_last=True), "image_id")
+        .select_related("image")
+        .first()
+    )
+    return entry.image if entry is not None else None
 
 
 def pool_images(view: View, state: str) -> QuerySet[PoolEntry]:

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from inspection.models import Image, Part, View
+from inspection.services.references import reference_write
 from review.models import Decision, ReviewItem
 from training.models import PoolEntry
 
@@ -54,6 +55,18 @@ def pool_follow_decision(decision: Decision) -> None:
                 PoolEntry.objects.create(image=image, view_id=image.view_id, **_fields(place, now))
             continue
         _entry_move(entry, place, now)
+    _drop_references(item.part_id, item.routing.round, place)
+
+
+def _drop_references(part_id: int, part_round: int, place: _Place) -> None:
+    """Take a golden reference away that no answer calls good any more."""
+    if place.state == State.QUARANTINED:
+        return
+    views = View.objects.filter(
+        reference_image__part=part_id, reference_image__round=part_round
+    ).exclude(reference_image__pool_entry__state__in=(State.VERIFIED, State.USED))
+    for view in views:
+        reference_write(view=view, image=None, person=None)
 
 
 def _can_teach(image: Image) -> bool:

@@ -11,7 +11,9 @@ from inspection.errors import ConflictError, DomainError
 from inspection.models import ModelVersion, Person, Policy, PolicyThreshold, Promotion, View
 from inspection.selectors.thresholds import first_threshold_of, threshold_of
 from inspection.services.events import event_record
+from inspection.services.references import reference_write
 from inspection.services.registry import promotion_record, serving_version
+from training.selectors.pools import first_normal
 
 FIRST_REASON = "first model of this view"
 
@@ -78,6 +80,9 @@ def _serve(
     if reference is not None:
         view.health_reference = reference
         view.save(update_fields=["health_reference"])
+    normal = first_normal(view) if view.reference_image_id is None else None
+    if normal is not None:
+        reference_write(view=view, image=normal, person=person)
     promotion = promotion_record(
         view=view, version=version, person=person, reason=reason, is_rollback=is_rollback
     )
