@@ -9,11 +9,21 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from inspection import hooks
 from inspection.access import lines_for
 from inspection.errors import ConflictError, NotFoundError
-from inspection.models import DeviceToken, Image, Outcome, Part, Person, Routing
+from inspection.models import (
+    DeviceToken,
+    Image,
+    Outcome,
+    Part,
+    Person,
+    Routing,
+    ScoringJob,
+)
 
 IN_REVIEW = "in review"
 WAITING = "waiting for its score"
 COLLECTED = "collected"
+# Pictures to learn from or of known truth: nobody waits for an outcome of theirs.
+IMPORTED = "imported"
 
 # What the list filters by: address value -> words on the page.
 STATES: dict[str, str] = {
@@ -28,6 +38,7 @@ STATES: dict[str, str] = {
     "defect": "said defect",
     "no-verdict": "no verdict",
     "waiting": "not routed yet",
+    "imported": "imported, not inspected",
     "held": "on hold",
 }
 FLAGGED = Q(outcome__in=[Outcome.REVIEW, Outcome.REJECT])
@@ -65,6 +76,7 @@ def parts_of(person: Person, chosen: PartFilter | None = None) -> QuerySet[Part]
                     part=OuterRef("pk"), round=OuterRef("round"), state=Image.State.COLLECTED
                 )
             ),
+            is_inspected=is_inspected(),
         )
         .select_related("product", "line")
         .order_by("-first_seen_at", "-id")
@@ -82,6 +94,17 @@ def parts_of(person: Person, chosen: PartFilter | None = None) -> QuerySet[Part]
     if chosen.until is not None:
         parts = parts.filter(first_seen_at__lt=chosen.until)
     return _with_state(parts, chosen.state)
+
+
+def is_inspected() -> Exists:
+    """Return the test whether a part came along the line: an import has no live job, ever."""
+    return Exists(
+        ScoringJob.objects.filter(
+            image__part=OuterRef("pk"),
+            image__round=OuterRef("round"),
+            purpose=ScoringJob.Purpose.LIVE,
+        )
+    )
 
 
 def part_of(person: Person, part_id: int) -> Part:
@@ -107,7 +130,7 @@ def may_see(person: Person, part: Part) -> bool:
 def shown_state(part: Part) -> str:
     """Return the words a list shows for a part of ``parts_of``; never more than blindness allows.
 
-    ``is_in_review`` and ``is_collected`` must be annotated.
+    ``is_in_review``, ``is_collected`` and ``is_inspected`` must be annotated.
     """
     if part.is_in_review:  # type: ignore[attr-defined]  # annotated by parts_of
         return IN_REVIEW
@@ -115,6 +138,8 @@ def shown_state(part: Part) -> str:
         return part.verdict
     if part.outcome:
         return part.outcome
+    if not part.is_inspected:  # type: ignore[attr-defined]
+        return IMPORTED
     return COLLECTED if part.is_collected else WAITING  # type: ignore[attr-defined]
 
 
@@ -233,6 +258,8 @@ def _with_state(parts: QuerySet[Part], state: str) -> QuerySet[Part]:
         return parts.filter(_in_review())
     if state == "held":
         return parts.filter(held_at__isnull=False)
+    if state in {"waiting", "imported"}:
+        parts = parts.filter(is_inspected() if state == "waiting" else ~is_inspected())
     where = {
         "pass": Q(outcome=Outcome.PASS, verdict=""),
         "flagged": FLAGGED & ~Q(verdict=""),
@@ -244,6 +271,7 @@ def _with_state(parts: QuerySet[Part], state: str) -> QuerySet[Part]:
         "defect": Q(verdict=Part.Verdict.DEFECT),
         "no-verdict": Q(outcome=Outcome.NO_VERDICT),
         "waiting": Q(outcome=""),
+        "imported": Q(outcome="", verdict=""),
     }.get(state)
     return parts if where is None else parts.filter(where, ~_in_review())
 

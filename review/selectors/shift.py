@@ -25,6 +25,7 @@ from django.utils import timezone
 
 from inspection.access import WATCHERS, lines_for
 from inspection.models import Line, Outcome, Part, Person, Policy, Product, Routing, Site
+from inspection.selectors.parts import is_inspected
 from review.models import Decision, ReviewItem
 from review.windows import Window
 
@@ -311,8 +312,9 @@ def waiting_now(scope: Scope) -> Waiting:
 
 
 def unrouted_parts(scope: Scope) -> int:
-    """Return how many parts of the window have no outcome yet."""
-    return Part.objects.filter(scope.within(""), scope.during("first_seen_at"), outcome="").count()
+    """Return how many inspected parts of the window have no outcome yet."""
+    parts = Part.objects.filter(scope.within(""), scope.during("first_seen_at"), outcome="")
+    return parts.filter(is_inspected()).count()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from inspection.models import Part, Person, Role, View
+from inspection.models import Image, Part, Person, Role, ScoringJob, View
 from review.models import Decision, Look
 from tests import factories
 from tests.conftest import client_of
@@ -52,11 +52,11 @@ def test_filters(supervisor: Person, view: View) -> None:
     good = routed(view, "review", "B2")
     Part.objects.filter(pk=good.pk).update(verdict="good", lot="L7")
     routed(view, "no verdict", "C3")
-    factories.make_image(view, factories.make_part(view.product, "D4"))
+    factories.make_job(factories.make_image(view, factories.make_part(view.product, "D4")))
     held = routed(view, "pass", "E5")
     Part.objects.filter(pk=held.pk).update(held_at=timezone.now(), held_by=supervisor)
     other = factories.make_view(factories.make_product("Other"))
-    factories.make_image(other, factories.make_part(other.product, "F6"))
+    factories.make_job(factories.make_image(other, factories.make_part(other.product, "F6")))
     assert rows(client) == ["F6", "E5", "D4", "C3", "B2", "A1"]
     assert rows(client, "?state=pass") == ["E5", "A1"]
     assert rows(client, "?state=good") == ["B2"]
@@ -67,6 +67,20 @@ def test_filters(supervisor: Person, view: View) -> None:
     assert rows(client, "?q=a1") == ["A1"]
     assert rows(client, "?q=L7") == ["B2"]
     assert rows(client, "?line=9999&product=x&state=odd&page=77") == []
+
+
+def test_an_imported_part_waits_for_nothing(supervisor: Person, view: View) -> None:
+    client = client_of(supervisor)
+    normal = factories.make_image(view, state=Image.State.COLLECTED).part
+    early = factories.make_image(view, state=Image.State.COLLECTED)
+    factories.make_job(early, state=ScoringJob.State.COLLECTED)
+    late = factories.make_image(view)
+    factories.make_job(late)
+    assert rows(client, "?state=imported") == [normal.serial]
+    assert rows(client, "?state=waiting") == [late.part.serial, early.part.serial]
+    assert "imported" in main(client, f"/parts/{normal.pk}/")
+    assert "waiting for its score" in main(client, f"/parts/{late.part_id}/")
+    assert "collected" in main(client, f"/parts/{early.part_id}/")
 
 
 def test_days_are_the_sites(supervisor: Person, view: View) -> None:
@@ -134,6 +148,7 @@ def test_what_the_model_said_is_shown_to_watchers_once_nobody_is_asked(
 
 def test_a_score_before_its_routing_is_not_shown(supervisor: Person, view: View) -> None:
     image = factories.make_image(view)
+    factories.make_job(image)
     factories.make_score(image, view.versions.get(), 3.4567)
     page = main(client_of(supervisor), f"/parts/{image.part_id}/")
     assert "3.457" not in page
@@ -178,5 +193,5 @@ def test_a_list_costs_the_same_with_many_rows(
     client = client_of(supervisor)
     for number in range(30):
         routed(view, "pass", f"R{number}", is_open=number % 2 == 0)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         assert len(rows(client)) == 30

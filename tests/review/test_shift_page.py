@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from inspection.models import Person, View
+from inspection.models import Image, Person, View
 from review.services.decisions import decision_record
 from review.services.leases import item_lease_next
 from review.views.figures import plotly_url
@@ -84,6 +84,15 @@ def test_the_window_is_the_sites_day(view: View, supervisor: Person) -> None:
     assert page_of(supervisor, "?window=7")[0]["numbers"].seen == 1
     day = (timezone.now() - timedelta(days=4)).date().isoformat()
     assert page_of(supervisor, f"?from={day}&to={day}")[0]["numbers"].seen == 0
+
+
+def test_imported_pictures_are_not_parts_without_an_outcome(view: View, supervisor: Person) -> None:
+    factories.make_image(view, state=Image.State.COLLECTED)
+    assert "without an outcome" not in page_of(supervisor)[1]
+    factories.make_job(factories.make_image(view))
+    context, text = page_of(supervisor)
+    assert context["unrouted"] == 1
+    assert "<b>1</b> part of this window without an outcome yet" in text
 
 
 @pytest.mark.parametrize("query", ["?product=x", "?line=99999999999999999999", "?from=%00&view=-1"])
