@@ -103,7 +103,7 @@ def reference(request: HttpRequest, part_id: int, image_id: int) -> HttpResponse
     if image.part_id != found.pk:
         raise NotFoundError("This part has no such picture.")
     view = reference_set(image=image, person=person)
-    messages.success(request, f"The station shows this picture beside each {view.name} now.")
+    messages.success(request, f"This picture is the golden reference of {view} now.")
     return redirect("inspection:part", part_id=found.pk)
 
 
