@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from inspection.blobs import blob_store
 from inspection.models import HealthSample, Image, Person, Role, View
 from review.models import Decision, ReviewItem
 from tests import factories
@@ -102,6 +103,16 @@ def test_golden_images_never_enter(view: View, operator: Person) -> None:
     item = make_item(view)
     image = Image.objects.get(part=item.part)
     GoldenEntry.objects.create(image=image, view=view, is_defect=False, added_at=timezone.now())
+    answer(item, operator, V.GOOD)
+    assert not PoolEntry.objects.exists()
+
+
+def test_golden_bytes_under_another_key_never_enter(view: View, operator: Person) -> None:
+    item = make_item(view)
+    image = Image.objects.get(part=item.part)
+    data = blob_store().read(image.blob_id)
+    again = factories.make_image(view, data=data, capture_key="shown again")
+    GoldenEntry.objects.create(image=again, view=view, is_defect=False, added_at=timezone.now())
     answer(item, operator, V.GOOD)
     assert not PoolEntry.objects.exists()
 

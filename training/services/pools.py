@@ -15,7 +15,7 @@ from django.utils import timezone
 from inspection.models import Image, Part, View
 from inspection.services.references import reference_write
 from review.models import Decision, ReviewItem
-from training.models import PoolEntry
+from training.models import GoldenEntry, PoolEntry
 
 State = PoolEntry.State
 DISPUTED = "disputed: good and defect were both said"
@@ -45,9 +45,13 @@ def pool_follow_decision(decision: Decision) -> None:
     Part.objects.select_for_update().get(pk=item.part_id)
     place = _place_of(_standing_decisions(item))
     now = timezone.now()
-    images = Image.objects.filter(
-        part_id=item.part_id, round=item.routing.round, golden_entry__isnull=True
-    ).select_related("pool_entry", "health")
+    # By bytes, not by row: a golden picture that comes along the line again is still golden.
+    golden = GoldenEntry.objects.filter(view__product=item.product_id).values("image__blob")
+    images = (
+        Image.objects.filter(part_id=item.part_id, round=item.routing.round)
+        .exclude(blob__in=golden)
+        .select_related("pool_entry", "health")
+    )
     for image in images:
         entry = getattr(image, "pool_entry", None)
         if entry is None:
