@@ -26,7 +26,7 @@ for name, roles in {
     people[name] = person
 product = product_create(
     facts=ProductFacts(name="Filter cloth", line=line), person=people["admin"],
-    views=[ViewFacts(name="face", station=station)],
+    views=[ViewFacts(name="face", station=station, any_angle=True)],
 )
 device, token = device_create(
     by=people["admin"], name="camera", scopes=["images:write", "line:read"], station=station,
