@@ -68,10 +68,11 @@ class Lookout:
         """End ``run``."""
         self._stop.set()
 
-    def routed(self, beginning: str) -> int:
-        """Return how many parts whose serial begins so have an outcome."""
+    def outcomes(self, beginning: str) -> list[str]:
+        """Return the outcomes of the parts whose serial begins so, as far as they have one."""
         with closing(self._open()) as database:
-            return len(database.execute(_ROUTED, (f"{beginning}-%",)).fetchall())
+            rows = database.execute(_ROUTED, (f"{beginning}-%",)).fetchall()
+        return [outcome for _, outcome, _ in rows]
 
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=20)
@@ -135,9 +136,9 @@ def main(words: Sequence[str]) -> int:
     sent = make_pictures(math.ceil(options.rate * longest_s), first_seed=SENT_FROM)
     with installation({"SECONDLOOK_WATCH_SETTLE_S": str(options.settle)}) as stack:
         scene = make_scene(stack)
+        _let_only_defects_be_items(scene)
         note(f"Training the first model on {NORMALS} normals")
         scene.train_first(NORMALS, size=SIZE)
-        _without_audits(scene)
         stack.start(SCHEDULER, WATCHER)
         inbox = _inbox(scene)
         stack.wait_for(inbox.parent.parent.exists, "the watcher watches")
@@ -152,7 +153,7 @@ def main(words: Sequence[str]) -> int:
             closed = _drop(dropped, inbox, rng)
             _wait(lambda: len(lookout.items.keys() | lookout.others.keys()) >= len(closed))
             background.stop()
-            _wait(lambda: lookout.routed(SENT) >= background.accepted)
+            _wait(lambda: len(lookout.outcomes(SENT)) >= background.accepted)
         finally:
             lookout.stop()
             background.stop()
@@ -178,10 +179,11 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _without_audits(scene: Scene) -> None:
-    """Let only flags become items, so that an item says that the part was flagged."""
+def _let_only_defects_be_items(scene: Scene) -> None:
+    """Say that cloth lies anywhere, or its shift would be flagged; audit nothing."""
     scene.stack.ask(
         "from inspection.services.policies import policy_change\n"
+        f"View.objects.filter(pk={scene.view}).update(any_angle=True)\n"
         f"product = Product.objects.get(pk={scene.product})\n"
         "policy_change(product=product, person=None, audit_rate=0.0)"
     )
@@ -226,6 +228,7 @@ def _report(
 ) -> Report:
     totals = [at - closed[serial] for serial, at in lookout.items.items()]
     others = [at - closed[serial] for serial, at in lookout.others.items()]
+    routed = lookout.outcomes(SENT)
     return {
         "files": len(closed),
         "became_items": len(totals),
@@ -239,7 +242,8 @@ def _report(
         "background_per_s": round(background.accepted / background.seconds, 2),
         "background_accepted": background.accepted,
         "background_refused": len(background.refusals),
-        "lost_pictures": background.accepted - lookout.routed(SENT),
+        "background_flagged": sum(outcome in _FLAGS for outcome in routed),
+        "lost_pictures": background.accepted - len(routed),
         "cores": cores(),
     }
 
