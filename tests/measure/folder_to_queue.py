@@ -136,7 +136,7 @@ def main(words: Sequence[str]) -> int:
     sent = make_pictures(math.ceil(options.rate * longest_s), first_seed=SENT_FROM)
     with installation({"SECONDLOOK_WATCH_SETTLE_S": str(options.settle)}) as stack:
         scene = make_scene(stack)
-        _let_only_defects_be_items(scene)
+        _audit_nothing(scene)
         note(f"Training the first model on {NORMALS} normals")
         scene.train_first(NORMALS, size=SIZE)
         stack.start(SCHEDULER, WATCHER)
@@ -179,11 +179,10 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _let_only_defects_be_items(scene: Scene) -> None:
-    """Say that cloth lies anywhere, or its shift would be flagged; audit nothing."""
+def _audit_nothing(scene: Scene) -> None:
+    """Let only flags become items, so that an item says that the part was flagged."""
     scene.stack.ask(
         "from inspection.services.policies import policy_change\n"
-        f"View.objects.filter(pk={scene.view}).update(any_angle=True)\n"
         f"product = Product.objects.get(pk={scene.product})\n"
         "policy_change(product=product, person=None, audit_rate=0.0)"
     )
