@@ -10,6 +10,8 @@ DEFECT_EVERY = 6  # of the stream: far more than in a plant, or the demo would b
 STREAM_EVERY_S = 20.0  # then a slow line
 STREAM_PARTS = 1_000
 
+FIRST_NUMBER = 1_000  # at the end of the first serial
+
 # Seeds apart from one another, so that no golden part is a training part.
 NORMAL_SEED, GOLDEN_SEED, STREAM_SEED = 1_000, 200_000, 500_000
 

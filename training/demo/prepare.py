@@ -23,6 +23,7 @@ from inspection.models import (
     View,
 )
 from inspection.services.products import DefectTypeFacts, ProductFacts, ViewFacts, product_create
+from training.demo.colleague import colleague_answers
 from training.demo.factory import Drawn, Factory, Order
 from training.demo.folder import demo_prepare_folder
 from training.demo.plan import (
@@ -101,6 +102,8 @@ def demo_prepare(*, folder: Path | None, logins: Sequence[tuple[str, str, str]],
     for plan, drawn in arriving:
         send_part(plan, drawn)
     wait_for_scores(say)
+    if answered := colleague_answers():
+        say(f"a colleague has answered {answered} parts; the rest waits for you")
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from inspection.models import Image, Product
 from inspection.services.intake import image_receive
 from training.demo.factory import Drawn, Factory, Order
 from training.demo.plan import (
+    FIRST_NUMBER,
     PLANS,
     STREAM,
     STREAM_EVERY_S,
@@ -45,7 +46,7 @@ def send_part(plan: ProductPlan, drawn: Drawn) -> None:
     """Send a part's pictures to intake, as its stations would."""
     order = drawn.order
     product = Product.objects.get(name=PRODUCTS[plan.key].name)
-    serial = f"{plan.serial_prefix}-{order.lot}-{order.seed - STREAM_SEED + 1000}"
+    serial = f"{plan.serial_prefix}-{order.lot}-{order.seed - STREAM_SEED + FIRST_NUMBER}"
     for view in product.views.select_related("station"):
         image_receive(
             data=drawn.pictures[view.name],
