@@ -133,7 +133,8 @@ def load_model(directory: Path, *, threads: int | None = None) -> Model:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    from detection.model import Calibration, Model, detector_class
+    from detection.calibration import Calibration
+    from detection.model import Model, detector_class
 
     directory = Path(directory)
     manifest = read_manifest(directory)

@@ -1,18 +1,14 @@
 import numpy as np
 import pytest
 
-from detection.model import (
+from detection.calibration import (
     KIND_IMAGES,
     KIND_LEFT_OUT,
     KIND_LOTS,
     Calibration,
-    Model,
-    Subset,
-    best_iou_threshold,
     choose_held_out,
-    fit_model,
-    normal_pixel_range,
 )
+from detection.model import Model, Subset, best_iou_threshold, fit_model, normal_pixel_range
 from detection.protocol import DetectionError
 from tests import images
 from tests.detection.conftest import SMALL, Parts
