@@ -5,9 +5,6 @@ Not for choosing what to do with a refused file: it says what is wrong and stops
 """
 
 import io
-import re
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,38 +12,23 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from detection.protocol import DetectionError, UInt8Array
+from detection.files import DecodeError, check_whole, format_of, truncated
+from detection.protocol import UInt8Array
+
+__all__ = [
+    "DecodeError",
+    "ImageFacts",
+    "decode_image",
+    "decode_with_facts",
+    "encode_preview",
+    "inspect_image",
+]
 
 MAX_PIXELS: Final = 50_000_000  # three bytes each: 150 MB, what one decoder child may use
 MIN_SIDE_PX: Final = 32  # below, no backbone has a single cell to look at
 MAX_SIDE_PX: Final = 20_000
 MAX_BYTES: Final = 512 * 1024 * 1024  # 50 MP of four 16-bit channels, uncompressed, and change
-ZERO_TAIL_SHARE: Final = 0.125  # of an uncompressed file; sensor noise never leaves that dark
-END_ZEROS_SHARE: Final = 0.01  # of a PNG or JPEG found broken: names the cause, not the fault
 GROUND_RGB: Final = (0, 0, 0)  # what shows through transparent pixels: dark, like a fixture
-
-_PNG_MAGIC: Final = b"\x89PNG\r\n\x1a\n"
-_MAGICS: Final = (
-    (_PNG_MAGIC, "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
-    (b"BM", "BMP"),
-)
-# Known to people, not read here: named in the message instead of a bare "not an image".
-_FOREIGN: Final = (
-    (re.compile(rb"GIF8[79]a"), "GIF"),
-    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "WebP"),
-    (re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"), "JPEG 2000"),
-    (re.compile(rb"(II\+|MM\x00\+)"), "BigTIFF"),
-    (re.compile(rb".{4}ftyp(heic|heix|mif1|avif)", re.DOTALL), "HEIC or AVIF"),
-    (re.compile(rb"%PDF"), "PDF"),
-    (re.compile(rb"PK\x03\x04"), "zip"),
-    (re.compile(rb"\s*<(\?xml|svg|!doctype|html)", re.IGNORECASE), "SVG or HTML"),
-)
-_PNG_END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-# In entropy-coded JPEG data FF 00 is a stuffed byte, FF D0..D7 a restart, FF FF is fill.
-_JPEG_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
 _PLAIN_MODES: Final = frozenset({"L", "RGB"})
 _ALPHA_MODES: Final = frozenset({"LA", "PA", "RGBA"})
@@ -63,23 +45,6 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION_TAG: Final = 0x0112
-
-
-class DecodeError(DetectionError):
-    """A file that is refused, with the reason for machines and for people.
-
-    Attributes:
-        code: Short, stable, for counting and for API answers, such as ``"truncated"``.
-        message: One or two plain sentences: what is wrong and what to do.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)  # both as args, so that it survives a process border
-        self.code = code
-        self.message = message
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +87,8 @@ def inspect_image(source: Path | bytes) -> ImageFacts:
     Source: ours.
     """
     data = _read(source)
-    format_name = _format_of(data)
-    _check_end(data, format_name)
+    format_name = format_of(data)
+    check_whole(data, format_name)
     with _open(data, format_name) as image:
         return _facts(image, format_name)
 
@@ -181,8 +146,8 @@ def decode_with_facts(
     Source: ours.
     """
     data = _read(source)
-    format_name = _format_of(data)
-    _check_end(data, format_name)
+    format_name = format_of(data)
+    check_whole(data, format_name)
     with _open(data, format_name) as image:
         facts = _facts(image, format_name)
         _load(image)
@@ -238,99 +203,6 @@ def _read(source: Path | bytes) -> bytes:
 def _too_big() -> DecodeError:
     limit = f"{MAX_BYTES // 1024**2} MB"
     return DecodeError("file_too_big", f"The file is over {limit}. Send a smaller or PNG image.")
-
-
-def _format_of(data: bytes) -> str:
-    for magic, name in _MAGICS:
-        if data.startswith(magic):
-            return name
-    wanted = "Send PNG, JPEG, TIFF or BMP."
-    for pattern, name in _FOREIGN:
-        if pattern.match(data[:64]):
-            raise DecodeError("format", f"This is a {name} file, which is not read. {wanted}")
-    if not data.strip(b"\x00"):
-        raise DecodeError("zero_tail", "The file holds only zeros: it was never written. Resend.")
-    raise DecodeError("not_an_image", f"This is not an image file, whatever its name. {wanted}")
-
-
-def _check_end(data: bytes, format_name: str) -> None:
-    """Refuse files whose end is not there yet: decoders take many of them as whole."""
-    if format_name == "PNG":
-        _check_png(data)
-    elif format_name == "JPEG":
-        _check_jpeg(data)
-    elif _zero_tail_share(data) >= ZERO_TAIL_SHARE:
-        percent = round(100 * _zero_tail_share(data))
-        raise DecodeError(
-            "zero_tail",
-            f"The last {percent} % of the file are zeros, as in a file that is still being "
-            "written. Send it again; if the picture really is black there, send it as PNG.",
-        )
-
-
-def _truncated(what: str) -> DecodeError:
-    return DecodeError(
-        "truncated", f"The file is cut off: {what}. Send it again once it is fully written."
-    )
-
-
-def _unwritten() -> DecodeError:
-    return DecodeError(
-        "zero_tail", "The end of the file is zeros: it was not fully written. Send it again."
-    )
-
-
-def _check_png(data: bytes) -> None:
-    """Walk the chunks to IEND; check sums of what carries pixels, which Pillow may skip."""
-    position = len(_PNG_MAGIC)
-    while True:
-        header = data[position : position + 8]
-        if len(header) < 8:
-            raise _truncated("its closing IEND chunk is missing")
-        length, name = struct.unpack(">I4s", header)
-        end = position + 12 + length
-        if name == b"\x00\x00\x00\x00":
-            raise _unwritten()
-        if end > len(data):
-            raise _truncated("its closing IEND chunk is missing")
-        if name == b"IEND":
-            if data[position:end] != _PNG_END:
-                raise DecodeError("damaged", "The PNG's last chunk is damaged. Send it again.")
-            return
-        if name in (b"IHDR", b"PLTE", b"IDAT", b"tRNS"):
-            stored = int.from_bytes(data[end - 4 : end], "big")
-            if zlib.crc32(data[position + 4 : end - 4]) != stored:
-                if _zero_tail_share(data) > END_ZEROS_SHARE:
-                    raise _unwritten()
-                raise DecodeError(
-                    "damaged", f"A check sum in the PNG is wrong ({name.decode()}). Send it again."
-                )
-        position = end
-
-
-def _check_jpeg(data: bytes) -> None:
-    """Walk the segments to the end marker, past thumbnails, which hold an end of their own."""
-    position = 2
-    while True:
-        found = _JPEG_MARKER.search(data, position)
-        if found is None:
-            if _zero_tail_share(data) > END_ZEROS_SHARE:
-                raise _unwritten()
-            raise _truncated("its end marker is missing")
-        marker = data[found.start() + 1]
-        position = found.end()
-        if marker == 0xD9:
-            return
-        if marker in (0x01, 0xD8):  # markers that carry no length
-            continue
-        length = int.from_bytes(data[position : position + 2], "big")
-        if length < 2 or position + length > len(data):
-            raise _truncated("a segment reaches past its end")
-        position += length
-
-
-def _zero_tail_share(data: bytes) -> float:
-    return 1 - len(data.rstrip(b"\x00")) / len(data)
 
 
 def _open(data: bytes, format_name: str) -> Image.Image:
@@ -410,7 +282,7 @@ def _load(image: Image.Image) -> None:
         ) from error
     except Exception as error:  # Pillow's decoders raise nearly every kind on hostile bodies
         if "truncated" in str(error).lower():
-            raise _truncated("pixels are missing") from error
+            raise truncated("pixels are missing") from error
         raise DecodeError("damaged", "The pixels are damaged. Send the image again.") from error
 
 
