@@ -7,19 +7,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.utils import timezone
 
 from inspection.access import lines_for
-from inspection.models import Image, Person, Site
+from inspection.models import Person, ScoringJob, Site
 
 # A line is shown as running while its last image is younger than this.
 QUIET_AFTER = timedelta(minutes=2)
 
 
 def line_state(*, person: Person) -> dict[str, Any] | None:
-    """Return whether images arrive on the person's lines, and since when, for the top bar."""
+    """Return whether images arrive on the person's lines, and since when, for the top bar.
+
+    Only what is to be scored counts: imported normals do not make a line run.
+    """
     lines = lines_for(person)
     last = (
-        Image.objects.filter(part__line__in=lines)
-        .order_by("-received_at")
-        .values_list("received_at", "part__line__name")
+        ScoringJob.objects.filter(image__part__line__in=lines, purpose=ScoringJob.Purpose.LIVE)
+        .order_by("-id")
+        .values_list("image__received_at", "image__part__line__name")
         .first()
     )
     if last is None:
