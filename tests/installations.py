@@ -1,7 +1,7 @@
 """Installations of real processes as fixtures, for flow and browser tests (a pytest plugin).
 
-``stack`` stands on SQLite and the embedded broker, ``plant_stack`` on Postgres and Redis: one each
-a session; a test that breaks a process starts it again. ``own_stack`` is for one test alone.
+``plant_stack`` stands on Postgres and Redis, one for the session; ``own_stack`` on SQLite and the
+embedded broker, for one test alone. ``installation`` runs one wherever a test needs it.
 """
 
 import shutil
@@ -30,13 +30,6 @@ def installation(extra: dict[str, str]) -> Iterator[Stack]:
         if stack is not None:
             stack.close()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """An installation on SQLite with the embedded broker."""
-    with installation({}) as stack:
-        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,16 @@ The same story on one PC (SQLite, embedded broker) and in a plant (Postgres, Red
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import sign_in
+from tests.installations import installation
+from tests.plant import postgres_server, redis_server
 from tests.scene import PASSWORD, Scene, make_scene
 from tests.stack import Stack
 
@@ -23,10 +27,18 @@ DEAF_MS = 400
 TRIES = 10
 
 
-@pytest.fixture(params=["stack", "plant_stack"], ids=["one PC", "plant"])
-def scene(request: pytest.FixtureRequest) -> Scene:
-    """A line whose first model serves and whose queue holds flagged parts."""
-    stack: Stack = request.getfixturevalue(request.param)
+@pytest.fixture(params=["one PC", "plant"])
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """A line whose first model serves, in an installation that nobody else has written to."""
+    with ExitStack() as running:
+        extra = {}
+        if request.param == "plant":
+            extra["DATABASE_URL"] = running.enter_context(postgres_server())
+            extra["REDIS_URL"] = running.enter_context(redis_server())
+        yield _scene(running.enter_context(installation(extra)))
+
+
+def _scene(stack: Stack) -> Scene:
     scene = make_scene(stack)
     scene.train_first()
     # No audits: every number of the shift page is then known beforehand.
