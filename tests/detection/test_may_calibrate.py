@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from detection.calibration import KIND_IMAGES, KIND_LEFT_OUT, KIND_LOTS, choose_held_out
 
+from detection.calibration import KIND_IMAGES, KIND_LEFT_OUT, KIND_LOTS, choose_held_out
 from detection.protocol import DetectionError
 
 
