@@ -16,6 +16,7 @@ from detection.protocol import Float64Array
 from detection.statistics.intervals import ALPHA
 
 FIRST_LEVEL: Final = 0.01  # false alarms that a first threshold may cause
+DIGITS: Final = 6  # of a threshold: finer than any score repeats from machine to machine
 LOTS_NEEDED: Final = 10  # fewer lots or days say too little about how lots differ
 HELD_OUT: Final = frozenset({"held-out lots", "held-out images"})
 _ROUNDING: Final = 1e-9  # 0.29 * 100 is 28.999999999999996
@@ -161,6 +162,21 @@ class FirstThreshold:
     sentence: str
 
 
+def _readable_above(value: float) -> float:
+    """The smallest number of six digits above a score: people read it, and type it again.
+
+    Upwards, so that no more normals are flagged than the rank promises.
+    """
+    if value == 0 or not np.isfinite(value):
+        return float(np.nextafter(value, np.inf))
+    step = 10.0 ** (np.floor(np.log10(abs(value))) - (DIGITS - 1))
+    for steps_up in (1, 2):  # the second where rounding to decimals fell back onto the score
+        above = float(f"{(np.floor(value / step) + steps_up) * step:.{DIGITS}g}")
+        if above > value:
+            return above
+    return float(np.nextafter(value, np.inf))
+
+
 def first_threshold(
     scores: npt.ArrayLike,
     *,
@@ -196,7 +212,7 @@ def first_threshold(
     promise = promised > 0 and kind in HELD_OUT and not lots_known_and_few
     rank = promised if promise else max(1, largest_rank(level, n))
     return FirstThreshold(
-        review_from=float(np.nextafter(normals[rank - 1], np.inf)),
+        review_from=_readable_above(float(normals[rank - 1])),
         rank=rank,
         n=n,
         level=level,

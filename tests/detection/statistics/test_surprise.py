@@ -113,7 +113,7 @@ def test_first_threshold_with_too_few_normals() -> None:
     assert not first.promise
     assert first.rank == 1
     assert first.expected_rate == 0.25
-    assert first.review_from == pytest.approx(3.0)
+    assert first.review_from == 3.00001
     assert first.sentence.startswith("No promise: 3 held-out normals, 299 are needed for 1 %.")
 
 
@@ -145,3 +145,11 @@ def test_promise_is_kept_over_calibrations() -> None:
     rank = largest_rank_with_promise(0.01, 473)
     realised = 1 - uniform[:, -rank]
     assert (realised > 0.01).mean() < 0.065
+
+
+@given(st.floats(min_value=1e-6, max_value=1e6), st.sampled_from([-1.0, 1.0]))
+def test_the_first_threshold_is_short_and_just_above_the_normal(size: float, sign: float) -> None:
+    score = sign * size
+    first = first_threshold([score], kind="held-out images")
+    assert score < first.review_from <= score + abs(score) * 2.1e-5
+    assert float(f"{first.review_from:.6g}") == first.review_from
