@@ -12,9 +12,16 @@ from training.consequences import evaluation_at
 GOOD_AUROC = 0.95
 POOR_AUROC = 0.80
 GOOD_DETECTION = 0.90
+# Stopped good parts that are still worth reviewing, and those that drown the people: by the lower
+# end of the interval, so that a few unlucky normals do not condemn a set-up.
+MUCH_STOPPED, TOO_MUCH_STOPPED = 0.05, 0.30
 ADVICE = (
     "Look at light, focus, position and the region of interest first, then add normals that "
     "show the usual variation."
+)
+MOST_STOPPED = (
+    "Far too many good parts would be stopped: these known normals look unlike the ones it learned "
+    "from, as goods of another day or lot do."
 )
 
 
@@ -59,9 +66,12 @@ def setup_verdict(
     sentences = tuple(sentence for sentence in (caught, stopped, basis) if sentence)
     if auroc is None:
         return Verdict("Tested on defects alone", "too few", sentences)
-    if auroc < POOR_AUROC:
+    alarms = float(evaluation["false_alarm_rate"]["low"])
+    if auroc < POOR_AUROC or alarms > TOO_MUCH_STOPPED:
+        if alarms > TOO_MUCH_STOPPED:
+            sentences = (*sentences, MOST_STOPPED)
         return Verdict("Not usable yet", "not met", (*sentences, ADVICE))
-    if auroc < GOOD_AUROC or found < GOOD_DETECTION * n:
+    if auroc < GOOD_AUROC or found < GOOD_DETECTION * n or alarms > MUCH_STOPPED:
         return Verdict("Usable with care", "above usual", (*sentences, ADVICE))
     return Verdict("Usable", "met", sentences)
 
