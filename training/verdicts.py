@@ -11,7 +11,7 @@ from training.consequences import evaluation_at
 # most pictures of defects look like pictures of normals, whatever the threshold.
 GOOD_AUROC = 0.95
 POOR_AUROC = 0.80
-GOOD_DETECTION = 0.90
+GOOD_DETECTION, POOR_DETECTION = 0.90, 0.50
 # Stopped good parts that are still worth reviewing, and those that drown the people: by the lower
 # end of the interval, so that a few unlucky normals do not condemn a set-up.
 MUCH_STOPPED, TOO_MUCH_STOPPED = 0.05, 0.30
@@ -22,6 +22,10 @@ ADVICE = (
 MOST_STOPPED = (
     "Far too many good parts would be stopped: these known normals look unlike the ones it learned "
     "from, as goods of another day or lot do."
+)
+MOST_UNFLAGGED = (
+    "Most known defects would pass, though their scores stand apart from the normal ones: one odd "
+    "normal may have set review_from. Look through the most suspicious normals, or set it by hand."
 )
 
 
@@ -67,9 +71,11 @@ def setup_verdict(
     if auroc is None:
         return Verdict("Tested on defects alone", "too few", sentences)
     alarms = float(evaluation["false_alarm_rate"]["low"])
-    if auroc < POOR_AUROC or alarms > TOO_MUCH_STOPPED:
+    if auroc < POOR_AUROC or alarms > TOO_MUCH_STOPPED or found < POOR_DETECTION * n:
         if alarms > TOO_MUCH_STOPPED:
             sentences = (*sentences, MOST_STOPPED)
+        if auroc >= POOR_AUROC and found < POOR_DETECTION * n:
+            sentences = (*sentences, MOST_UNFLAGGED)
         return Verdict("Not usable yet", "not met", (*sentences, ADVICE))
     if auroc < GOOD_AUROC or found < GOOD_DETECTION * n or alarms > MUCH_STOPPED:
         return Verdict("Usable with care", "above usual", (*sentences, ADVICE))

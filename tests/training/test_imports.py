@@ -223,6 +223,24 @@ def test_a_folder_in_mvtec_layout(view: View, engineer: Person, tmp_path: Path) 
     assert steps[-1] == (5, 5, "golden set")
 
 
+def test_a_defect_whose_mask_marks_nothing_is_a_defect_without_mask(
+    view: View, engineer: Person, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tile"
+    for name in ("train/good", "test/uneven", "ground_truth/uneven"):
+        (folder / name).mkdir(parents=True)
+    (folder / "train/good/0.png").write_bytes(images.good_png(0))
+    for name, seed in (("empty", 1), ("broken", 2)):
+        (folder / f"test/uneven/{name}.png").write_bytes(images.good_png(seed, defect=True))
+    nothing = images.encode(images.spot_mask(1).astype("uint8") * 0)
+    (folder / "ground_truth/uneven/empty_mask.png").write_bytes(nothing)
+    (folder / "ground_truth/uneven/broken_mask.png").write_bytes(nothing[:40])
+    result = mvtec_import(folder=folder, product=view.product, view=view, person=engineer)
+    assert result.golden_defects == 1
+    assert GoldenEntry.objects.get().mask is None
+    assert [name for name, _ in result.refused] == ["uneven/broken.png"]
+
+
 def test_a_zip_that_breaks_off_keeps_what_came_before(view: View, engineer: Person) -> None:
     members = {f"{seed}.png": images.good_png(seed) for seed in range(3)}
     broken = bytearray(zipped(members).getvalue())

@@ -3,7 +3,7 @@
 import pytest
 
 from inspection.models import ModelVersion
-from training.verdicts import MOST_STOPPED, setup_verdict
+from training.verdicts import MOST_STOPPED, MOST_UNFLAGGED, setup_verdict
 
 
 def version_with(
@@ -30,6 +30,7 @@ def version_with(
         (20, 4, 0.97, "Usable with care"),  # at 6.4 %
         (20, 12, 0.97, "Not usable yet"),  # at 41 %
         (17, 0, 0.97, "Usable with care"),
+        (9, 0, 0.97, "Not usable yet"),
         (20, 0, 0.90, "Usable with care"),
         (20, 0, 0.70, "Not usable yet"),
     ],
@@ -46,6 +47,12 @@ def test_a_flood_of_false_alarms_is_named() -> None:
     assert verdict.tag == "not met"
     assert MOST_STOPPED in verdict.sentences
     assert any("12 of 18 known normals" in sentence for sentence in verdict.sentences)
+
+
+def test_defects_that_would_mostly_pass_are_named() -> None:
+    verdict = setup_verdict(version_with(found=4, stopped=0), basis="", review_from=2.0)
+    assert MOST_UNFLAGGED in verdict.sentences
+    assert MOST_STOPPED not in verdict.sentences
 
 
 def test_without_known_defects_detection_is_unknown() -> None:

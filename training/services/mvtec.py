@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from detection.mvtec import ImageFiles, MaskFiles, read_folder
+from detection.mvtec import FolderError, ImageFiles, MaskFiles, read_folder
 from detection.protocol import Progress
 from inspection.errors import DomainError, RefusedImageError
 from inspection.models import DefectType, Image, Person, Product, View
@@ -65,13 +65,13 @@ def mvtec_import(
         masks = labelled.masks if isinstance(labelled.masks, MaskFiles) else None
         for number, path in enumerate(labelled.images.paths):
             is_defect = bool(labelled.labels[number])
-            mask = masks.paths[number] if masks is not None else None
+            mask = _mask(masks, number)
             defect_type = _type(product, labelled.defect_types[number]) if is_defect else None
             try:
                 golden_add(
                     view=view, person=person, data=path.read_bytes(), is_defect=is_defect,
                     defect_type=defect_type,
-                    mask=mask.read_bytes() if mask is not None else None,
+                    mask=mask,
                     file_name=f"{path.parent.name}/{path.name}", channel=Image.Channel.COMMAND,
                 )  # fmt: skip
                 golden[is_defect] += 1
@@ -81,6 +81,18 @@ def mvtec_import(
             if on_progress is not None:
                 on_progress(done, total, "golden set")
     return FolderImport(imported, golden[False], golden[True], tuple(refused))
+
+
+def _mask(masks: MaskFiles | None, number: int) -> bytes | None:
+    """Return a defect's mask file; none where it marks nothing: the picture is still a defect."""
+    path = masks.paths[number] if masks is not None else None
+    if masks is None or path is None:
+        return None
+    try:
+        marks = masks[number]
+    except FolderError:
+        return path.read_bytes()  # refused with its reason where the picture is added
+    return path.read_bytes() if marks is not None and marks.any() else None
 
 
 def _type(product: Product, name: str) -> DefectType:
