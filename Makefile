@@ -21,7 +21,7 @@ echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/p
 exit 1
 endef
 
-.PHONY: help setup setup-dev run demo test test-postgres check format long measure screenshots clean-data
+.PHONY: help setup setup-dev run demo test test-postgres check format measure screenshots clean-data
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -75,9 +75,6 @@ format: setup-dev  ## put code and templates into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djhtml templates
-
-long: setup-dev  ## studies at full size (long)
-	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 measure: setup-dev  ## how long a file takes to the queue, how many uploads a second (minutes)
 	$(BIN)/python -m tests.measure.folder_to_queue

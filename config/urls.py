@@ -9,7 +9,6 @@ from inspection.views.entrance import sign_in, sign_out
 api: list[URLPattern | URLResolver] = [
     path("", include("inspection.api.urls")),
     path("", include("review.api.urls")),
-    path("", include("training.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
 ]

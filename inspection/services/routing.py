@@ -40,7 +40,6 @@ SEVERITY: Final = {Outcome.PASS: 0, Outcome.NO_VERDICT: 1, Outcome.REVIEW: 2, Ou
 FLAGGED: Final = "flagged"
 REJECTED: Final = "rejected"
 OVERDUE_BATCH: Final = 200
-NO_THRESHOLD: Final = "the policy has no threshold for this model version"
 
 _random = secrets.SystemRandom()  # nobody can learn which passed parts will be audited
 

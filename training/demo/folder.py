@@ -2,7 +2,7 @@
 
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from detection.mvtec import FolderError, ImageFiles, read_folder
@@ -10,23 +10,18 @@ from inspection.errors import DomainError, RefusedImageError
 from inspection.models import Image, Line, Person, Product, View
 from inspection.services.intake import image_receive
 from inspection.services.products import ProductFacts, ViewFacts, product_create
-from training.models import Run
+from training.demo.fitting import Say, fit, wait_for_models, wait_for_scores
 from training.services.mvtec import mvtec_import
-from training.services.runs import run_request
 
 STREAM_MAX = 120  # images of test/ that arrive at the line, evenly picked
 
 
-def demo_prepare_folder(
-    *, folder: Path, engineer: Person, line: Line, say: Callable[[str], None]
-) -> None:
+def demo_prepare_folder(*, folder: Path, engineer: Person, line: Line, say: Say) -> None:
     """Import a folder, fit its model and let its test images arrive at the line.
 
     Raises:
         DomainError: The folder cannot be used, or the fit failed.
     """
-    from training.demo.prepare import wait_for_models, wait_for_scores
-
     name = folder.resolve().name.replace("_", " ")
     product = Product.objects.filter(name=name).first()
     if product is None:
@@ -52,10 +47,7 @@ def demo_prepare_folder(
             raise DomainError(str(error)) from error
         for file, why in result.refused:
             say(f"{name}: {file} was refused: {why}")
-        if not view.runs.exclude(state=Run.State.FAILED).exists():
-            run_request(
-                view=view, person=engineer, trigger=Run.Trigger.SETUP, promote_when_done=True
-            )
+        fit(view, engineer)
         wait_for_models([view], say)
     for key, path in _stream(folder):
         _send(view, key, path, say)
@@ -72,7 +64,7 @@ def _stream(folder: Path) -> Iterator[tuple[str, Path]]:
         yield f"demo-{path.parent.name}-{path.name}"[:200], path
 
 
-def _send(view: View, key: str, path: Path, say: Callable[[str], None]) -> None:
+def _send(view: View, key: str, path: Path, say: Say) -> None:
     try:
         image_receive(
             data=path.read_bytes(), product=view.product, view=view, capture_key=key,

@@ -1,7 +1,7 @@
 """Makes the demo, step by step, each step only where its work is missing."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from django.conf import settings
@@ -11,13 +11,11 @@ from detection.samples import PRODUCTS
 from inspection.errors import DomainError
 from inspection.models import (
     DefectType,
-    Image,
     Line,
     Membership,
     Person,
     Product,
     Role,
-    ScoringJob,
     Site,
     Station,
     View,
@@ -25,6 +23,7 @@ from inspection.models import (
 from inspection.services.products import DefectTypeFacts, ProductFacts, ViewFacts, product_create
 from training.demo.colleague import colleague_answers
 from training.demo.factory import Drawn, Factory, Order
+from training.demo.fitting import Say, fit, wait_for_models, wait_for_scores
 from training.demo.folder import demo_prepare_folder
 from training.demo.plan import (
     GOLDEN_DEFECTS,
@@ -37,12 +36,9 @@ from training.demo.plan import (
     ProductPlan,
 )
 from training.demo.stream import send_part, stream_orders
-from training.models import GoldenEntry, PoolEntry, Run
+from training.models import GoldenEntry, PoolEntry
 from training.services.golden import golden_add
 from training.services.normals import NormalFile, normals_import
-from training.services.runs import run_request
-
-Say = Callable[[str], None]
 
 SHIFTS = [
     {"name": "early", "start": "06:00", "end": "14:00"},
@@ -57,7 +53,6 @@ PEOPLE = {
 }
 REASON = "set-up shoot of the sample parts, looked through by the engineer"
 SAY_EVERY_S = 3.0
-RUN_DEADLINE_S = 900.0
 
 
 def demo_prepare(*, folder: Path | None, logins: Sequence[tuple[str, str, str]], say: Say) -> None:
@@ -224,59 +219,6 @@ def take_golden(
                 mask=mask,
                 file_name=f"{plan.key}-{name}-{drawn.order.seed}.jpg",
             )
-
-
-def fit(view: View, engineer: Person) -> None:
-    """Ask for the first model of a view, unless one was asked for or serves."""
-    if view.promotions.exists() or view.runs.exclude(state=Run.State.FAILED).exists():
-        return
-    run_request(view=view, person=engineer, trigger=Run.Trigger.SETUP, promote_when_done=True)
-
-
-def wait_for_models(views: Sequence[View], say: Say) -> None:
-    """Return when every view has a serving model.
-
-    Raises:
-        DomainError: A run failed, or nothing moved for a long time.
-    """
-    until = time.monotonic() + RUN_DEADLINE_S
-    for view in views:
-        said = ""
-        while not view.promotions.exists():
-            run = view.runs.order_by("-id").first()
-            if run is not None and run.state == Run.State.FAILED:
-                raise DomainError(f"The first model of {view} could not be fitted: {run.reason}")
-            if time.monotonic() > until:
-                raise DomainError("The training worker does not answer: look at its lines above.")
-            words = f"fitting {view}"
-            if run is not None and run.total_steps:
-                words += f": {run.note} {100 * run.done_steps // run.total_steps} %"
-            if words != said:
-                say(words)
-                said = words
-            time.sleep(1)
-
-
-def wait_for_scores(say: Say) -> None:
-    """Return when no live image waits for its score.
-
-    Raises:
-        DomainError: Nothing moved for a long time.
-    """
-    waiting = ScoringJob.objects.filter(
-        purpose=ScoringJob.Purpose.LIVE,
-        state__in=(ScoringJob.State.QUEUED, ScoringJob.State.RUNNING),
-    )
-    before, moved_at = waiting.count(), time.monotonic()
-    while left := waiting.count():
-        if left != before:
-            before, moved_at = left, time.monotonic()
-        if time.monotonic() - moved_at > RUN_DEADLINE_S / 5:
-            raise DomainError("The scoring worker does not answer: look at its lines above.")
-        say(f"scoring: {left} images to go")
-        time.sleep(1)
-    scored = Image.objects.filter(state=Image.State.SCORED).count()
-    say(f"the queue is ready; {scored} images are scored")
 
 
 def counted(parts: Iterator[Drawn], total: int, say: Say, what: str) -> Iterator[Drawn]:

@@ -1,5 +1,0 @@
-"""Endpoints of training under /api/v1."""
-
-from django.urls import URLPattern
-
-urlpatterns: list[URLPattern] = []
