@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.calibration import Calibration
 from detection.manifest import (
     FORMAT_VERSION,
     MANIFEST_NAME,
@@ -21,7 +22,7 @@ from detection.manifest import (
     read_manifest,
     write_manifest,
 )
-from detection.protocol import DetectorState
+from detection.protocol import DetectionError, DetectorState
 
 if TYPE_CHECKING:
     from detection.model import Model
@@ -49,7 +50,10 @@ def save_model(model: Model, directory: Path) -> Manifest:
         name: {key: np.ascontiguousarray(value) for key, value in tensors.items()}
         for name, tensors in state.tensors.items()
     }
-    parts[CALIBRATION_PART] = {"scores": model.calibration.scores}
+    parts[CALIBRATION_PART] = {
+        "scores": model.calibration.scores,
+        "lots": model.calibration.lots,
+    }
     staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         staging.chmod(0o755)
@@ -88,6 +92,8 @@ def _manifest(model: Model, state: DetectorState, digests: dict[str, str]) -> Ma
             "kind": model.calibration.kind,
             "count": len(model.calibration.scores),
             "groups": model.calibration.groups,
+            "lot_names": list(model.calibration.lot_names),
+            "ids": list(model.calibration.ids),
         },
         pixel_threshold=model.pixel_threshold,
         heat_range=model.heat_range,
@@ -133,7 +139,6 @@ def load_model(directory: Path, *, threads: int | None = None) -> Model:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    from detection.calibration import Calibration
     from detection.model import Model, detector_class
 
     directory = Path(directory)
@@ -146,15 +151,12 @@ def load_model(directory: Path, *, threads: int | None = None) -> Model:
         except (OSError, SafetensorError) as error:
             raise ArtifactError(name, f"cannot be read ({error}).") from error
     try:
-        scores = tensors.pop(CALIBRATION_PART)["scores"]
+        calibration = _calibration(manifest, tensors.pop(CALIBRATION_PART))
         config = dict(manifest.config)
         if threads is not None:
             config["threads"] = threads
         state = DetectorState(manifest.method, config, tensors)
         detector = detector_class(manifest.method).from_artifact(state)
-        calibration = Calibration(
-            scores, str(manifest.calibration["kind"]), int(manifest.calibration["groups"])
-        )
     except KeyError as error:
         raise ArtifactError(MANIFEST_NAME, f"names no {error}.") from error
     return Model(
@@ -167,3 +169,10 @@ def load_model(directory: Path, *, threads: int | None = None) -> Model:
         seed=manifest.seed,
         packages=dict(manifest.packages),
     )
+
+
+def _calibration(manifest: Manifest, tensors: dict[str, NDArray[Any]]) -> Calibration:
+    try:
+        return Calibration.from_json({**manifest.calibration, **tensors})
+    except DetectionError as error:
+        raise ArtifactError(f"{CALIBRATION_PART}.safetensors", str(error)) from error

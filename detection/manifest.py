@@ -12,7 +12,7 @@ from typing import Any
 from detection.protocol import DetectionError
 
 MANIFEST_NAME = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _BLOCK_BYTES = 1 << 20
 
 
@@ -39,7 +39,7 @@ class Manifest:
         backbone: Name of its network, empty where it has none.
         packages: Versions of the packages that fitted it.
         seed: What the fit drew from.
-        calibration: Kind, number of scores and of groups.
+        calibration: Kind, number of scores and of groups, names of the lots, ids of the images.
         pixel_threshold: Of the maps, feature units.
         heat_range: Lower and upper end of the colour scale, feature units.
         metrics: Figures measured after the fit, free-form JSON.
@@ -94,8 +94,13 @@ def read_manifest(directory: Path) -> Manifest:
         raise ArtifactError(MANIFEST_NAME, f"{directory} holds no saved model.") from None
     except (OSError, ValueError) as error:
         raise ArtifactError(MANIFEST_NAME, f"cannot be read ({error}).") from error
-    if not isinstance(data, dict) or data.get("format_version") != FORMAT_VERSION:
-        raise ArtifactError(MANIFEST_NAME, "is of a format that this version does not read.")
+    found = data.get("format_version") if isinstance(data, dict) else None
+    if found != FORMAT_VERSION:
+        named = f"of format {found}" if isinstance(found, int) else "of no known format"
+        raise ArtifactError(
+            MANIFEST_NAME,
+            f"is {named}; this version reads format {FORMAT_VERSION}. Fit the model again.",
+        )
     if data.get("sha256") != _digest_of(data):
         raise ArtifactError(MANIFEST_NAME, "was changed after the model was saved.")
     try:

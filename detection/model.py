@@ -202,7 +202,7 @@ def fit_model(
         settings["region_of_interest"] = [[float(x), float(y)] for x, y in region_of_interest]
     rng = np.random.default_rng(seed)
     allowed = np.ones(count, np.bool_) if may_calibrate is None else np.array(may_calibrate, bool)
-    held_out, kind, group_count = choose_held_out(count, groups, rng=rng, may_calibrate=allowed)
+    held_out, kind = choose_held_out(count, groups, rng=rng, may_calibrate=allowed)
     learned = np.setdiff1d(np.arange(count), held_out)
     if kind == KIND_LOTS and groups is not None:
         # The whole lot stays out: its other images would make the held-out ones look too normal.
@@ -222,10 +222,11 @@ def fit_model(
     else:
         results = detector.score(Subset(images, held_out))
     total = len(held_out) or count
+    calibrating = learned if kind == KIND_LEFT_OUT else held_out
     scores: list[float] = []
     pixels: list[Float32Array] = []
     for done, scored in enumerate(results, start=1):
-        if kind == KIND_LEFT_OUT and not allowed[done - 1]:
+        if not allowed[calibrating[done - 1]]:
             continue
         scores.append(scored.score)
         flat = scored.map.ravel()
@@ -233,10 +234,16 @@ def fit_model(
         if on_progress is not None:
             on_progress(done, total, "calibrating")
     threshold, top = normal_pixel_range(np.concatenate(pixels))
+    calibrated = [int(number) for number in calibrating if allowed[number]]
     return Model(
         detector=detector,
         method=method,
-        calibration=Calibration(np.sort(np.array(scores, np.float64)), kind, group_count),
+        calibration=Calibration.of(
+            scores,
+            kind,
+            groups=None if groups is None else [groups[number] for number in calibrated],
+            ids=[ids[number] for number in calibrated],
+        ),
         pixel_threshold=threshold,
         heat_range=(threshold, top),
         seed=seed,

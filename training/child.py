@@ -122,7 +122,7 @@ def run(job: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
         on_progress=reporter.stage("Learning"),
     )
     health = _health(images, watch_place=job["watch_place"], reporter=reporter)
-    threshold = _first_threshold(model.calibration, groups)
+    threshold = model.calibration.first_threshold()
     evaluation = _evaluation(model, job["golden"], threshold.review_from, reporter)
     reporter.send(stage="Saving", done=0, total=0)
     figures = {name: value for name, value in (evaluation or {}).items() if _is_figure(value)}
@@ -132,23 +132,11 @@ def run(job: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
         "metrics": {
             "normals": len(normals),
             "groups": len(set(groups)),
-            "calibration": {
-                "kind": model.calibration.kind,
-                "groups": model.calibration.groups,
-                "scores": [float(score) for score in model.calibration.scores],
-            },
+            "calibration": model.calibration.to_json(),
             "health_reference": health,
             "evaluation": evaluation,
         },
     }
-
-
-def _first_threshold(calibration: Any, groups: Sequence[str]) -> Any:
-    from detection.statistics import first_threshold
-
-    # Images held out at random still come from so many lots or days, and no more.
-    lots = calibration.groups or len(set(groups))
-    return first_threshold(calibration.scores, kind=calibration.kind, lots=lots)
 
 
 def _health(images: StoredImages, *, watch_place: bool, reporter: Reporter) -> dict[str, Any]:

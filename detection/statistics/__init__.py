@@ -11,6 +11,7 @@ from detection.statistics.surprise import (
     normals_needed,
     rate_at_most,
     surprise,
+    surprise_of_new_lot,
 )
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "normals_needed",
     "rate_at_most",
     "surprise",
+    "surprise_of_new_lot",
     "upper_bound",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc, betaincinv
 
-from detection.protocol import Float64Array
+from detection.protocol import Float64Array, Int64Array
 from detection.statistics.intervals import ALPHA
 
 FIRST_LEVEL: Final = 0.01  # false alarms that a first threshold may cause
@@ -44,6 +44,41 @@ def surprise(scores: npt.ArrayLike, calibration: npt.ArrayLike) -> Float64Array:
         raise ValueError("scores hold NaN")
     at_least = normals.size - np.searchsorted(normals, values, side="left")
     return np.asarray((1 + at_least) / (normals.size + 1), dtype=np.float64)
+
+
+def surprise_of_new_lot(
+    scores: npt.ArrayLike, calibration: npt.ArrayLike, lots: Sequence[Hashable]
+) -> Float64Array:
+    """Return surprise that holds for a part of a lot not seen before.
+
+    Each lot counts as one: with few lots no part can be very surprising (1 % needs 99 lots).
+
+    Args:
+        scores: Any shape, feature units, no NaN.
+        calibration: ``(n,)`` scores of normals that are not in the bank; any order.
+        lots: ``(n,)`` the lot or day of each.
+
+    Returns:
+        Same shape, in (0, 1]: ``(1 + sum over lots of share >= score) / (lots + 1)``. For
+        exchangeable lots ``P(surprise <= a) <= a`` for one part of a new lot.
+
+    Raises:
+        ValueError: NaN, or normals and lots differ in number.
+
+    Source: hierarchical conformal prediction, Lee, Barber and Willett 2023.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    normals = np.asarray(calibration, dtype=np.float64).ravel()
+    if np.isnan(values).any() or np.isnan(normals).any():
+        raise ValueError("scores hold NaN")
+    if normals.size != len(lots):
+        raise ValueError("normals and lots differ in number")
+    member, sizes = _members(lots)
+    order = np.argsort(normals)
+    # Of each normal and all above it, what share of their own lots they make up, summed.
+    above = np.append(np.cumsum((1 / sizes[member])[order][::-1])[::-1], 0.0)
+    shares = above[np.searchsorted(normals[order], values, side="left")]
+    return np.asarray((1 + shares) / (sizes.size + 1), dtype=np.float64)
 
 
 def largest_rank(level: float, n: int) -> int:
@@ -98,9 +133,11 @@ def normals_needed(level: float, *, rank: int = 1, confidence: float = 1 - ALPHA
     return high
 
 
-def rate_at_most(rank: int, n: int, *, confidence: float = 1 - ALPHA) -> float:
+def rate_at_most(
+    rank: int, n: int, *, confidence: float = 1 - ALPHA, design_effect: float = 1.0
+) -> float:
     """Return what the false-alarm rate of the rank-th largest normal stays below."""
-    return float(betaincinv(rank, n + 1 - rank, confidence))
+    return float(betaincinv(rank / design_effect, (n + 1 - rank) / design_effect, confidence))
 
 
 def lot_design_effect(scores: Sequence[float], lots: Sequence[Hashable]) -> float:
@@ -122,9 +159,7 @@ def lot_design_effect(scores: Sequence[float], lots: Sequence[Hashable]) -> floa
         raise ValueError("scores and lots differ in length")
     if values.size == 0:
         return 1.0
-    numbers = {lot: number for number, lot in enumerate(dict.fromkeys(lots))}
-    member = np.array([numbers[lot] for lot in lots])
-    sizes = np.bincount(member).astype(np.float64)
+    member, sizes = _members(lots)
     count, n = sizes.size, float(values.size)
     if count < 2 or count == n:
         return 1.0
@@ -138,6 +173,13 @@ def lot_design_effect(scores: Sequence[float], lots: Sequence[Hashable]) -> floa
     return 1 + (n / count - 1) * correlation
 
 
+def _members(lots: Sequence[Hashable]) -> tuple[Int64Array, Float64Array]:
+    """Of each thing the number of its lot, and of each lot how many things it has."""
+    numbers = {lot: number for number, lot in enumerate(dict.fromkeys(lots))}
+    member = np.array([numbers[lot] for lot in lots], np.int64)
+    return member, np.bincount(member, minlength=len(numbers)).astype(np.float64)
+
+
 @dataclass(frozen=True, slots=True)
 class FirstThreshold:
     """A `review_from` from normals alone, and what may be said about it.
@@ -149,6 +191,7 @@ class FirstThreshold:
         n: Calibration normals.
         level: The false-alarm rate aimed at.
         expected_rate: False-alarm rate expected over calibrations, rank / (n + 1).
+        design_effect: By what factor alikeness within lots makes ``n`` count for less, >= 1.
         promise: True where at most ``level`` false alarms can be promised with 95 % confidence.
         sentence: The same in plain words, for the page.
     """
@@ -158,12 +201,13 @@ class FirstThreshold:
     n: int
     level: float
     expected_rate: float
+    design_effect: float
     promise: bool
     sentence: str
 
 
-def _readable_above(value: float) -> float:
-    """The smallest number of six digits above a score: people read it, and type it again.
+def readable_above(value: float) -> float:
+    """Return the smallest number of six digits above a score: people read it, and type it again.
 
     Upwards, so that no more normals are flagged than the rank promises.
     """
@@ -208,15 +252,15 @@ def first_threshold(
         raise ValueError("a threshold needs scores of normals, none of them NaN")
     n = int(normals.size)
     promised = largest_rank_with_promise(level, n, design_effect=design_effect)
-    lots_known_and_few = 0 < lots < LOTS_NEEDED
-    promise = promised > 0 and kind in HELD_OUT and not lots_known_and_few
+    promise = promised > 0 and kind in HELD_OUT and not 0 < lots < LOTS_NEEDED
     rank = promised if promise else max(1, largest_rank(level, n))
     return FirstThreshold(
-        review_from=_readable_above(float(normals[rank - 1])),
+        review_from=readable_above(float(normals[rank - 1])),
         rank=rank,
         n=n,
         level=level,
         expected_rate=rank / (n + 1),
+        design_effect=design_effect,
         promise=promise,
         sentence=_sentence(
             promise=promise,
@@ -224,32 +268,41 @@ def first_threshold(
             n=n,
             level=level,
             kind=kind,
-            few_lots=lots if lots_known_and_few else 0,
+            lots=lots,
+            design_effect=design_effect,
         ),
     )
 
 
-def _sentence(*, promise: bool, rank: int, n: int, level: float, kind: str, few_lots: int) -> str:
+def _sentence(
+    *, promise: bool, rank: int, n: int, level: float, kind: str, lots: int, design_effect: float
+) -> str:
+    normals = f"{n} held-out normals"
+    alike = round(n / design_effect) < n
+    if alike:  # said wherever it is the reason for a higher threshold or for no promise
+        normals += f" of {lots} lots or days, as good as {round(n / design_effect)} independent"
     if promise:
         return (
-            f"Promise, from {n} held-out normals: at most {100 * level:.3g} % of good parts "
-            "flagged, with 95 % confidence."
+            f"Promise, from {normals}{' ones' if alike else ''}: at most {100 * level:.3g} % of "
+            "good parts flagged, with 95 % confidence."
+            + (" A single new lot may show more." if alike else "")
         )
+    expected = f"{100 * rank / (n + 1):.2g} %"
     if kind not in HELD_OUT:
         return (
-            f"No promise, an estimate from {n} normals ({kind}): about "
-            f"{100 * rank / (n + 1):.2g} % of good parts flagged, more on new lots."
+            f"No promise, an estimate from {n} normals ({kind}): about {expected} of good parts "
+            "flagged, more on new lots."
         )
-    if few_lots:
-        seen = "lot or day" if few_lots == 1 else "lots or days"
+    if 0 < lots < LOTS_NEEDED:
+        seen = "lot or day" if lots == 1 else "lots or days"
         return (
-            f"No promise: {few_lots} {seen} seen, {LOTS_NEEDED} are needed to know how lots "
-            f"differ. Expected about {100 * rank / (n + 1):.2g} % of good parts flagged."
+            f"No promise: {lots} {seen} seen, {LOTS_NEEDED} are needed to know how lots "
+            f"differ. Expected about {expected} of good parts flagged."
         )
+    bound = rate_at_most(rank, n, design_effect=design_effect)
     return (
-        f"No promise: {n} held-out normals, {normals_needed(level)} are needed for "
-        f"{100 * level:.3g} %. With these, below {100 * rate_at_most(rank, n):.2g} % of good "
-        "parts are flagged, with 95 % confidence."
+        f"No promise: {normals}, {normals_needed(level)} are needed for {100 * level:.3g} %. "
+        f"With these, below {100 * bound:.2g} % of good parts are flagged, with 95 % confidence."
     )
 
 

@@ -1,8 +1,7 @@
 """Thresholds of a model version: those it has, and those its own normals give."""
 
-from typing import Any
-
-from detection.statistics import FirstThreshold, first_threshold
+from detection.calibration import Calibration
+from detection.statistics import FirstThreshold
 from inspection.errors import DomainError
 from inspection.models import ModelVersion, PolicyThreshold
 
@@ -22,10 +21,7 @@ def first_threshold_of(version: ModelVersion) -> FirstThreshold:
     Raises:
         DomainError: It has no calibration scores.
     """
-    calibration: dict[str, Any] = version.metrics.get("calibration") or {}
-    scores = calibration.get("scores") or []
-    if not scores:
+    calibration = version.metrics.get("calibration")
+    if not calibration:
         raise DomainError(f"{version} has no calibration normals to set a threshold from.")
-    # Normals held out at random still come from so many lots or days, and no more.
-    lots = calibration.get("groups") or version.metrics.get("groups", 0)
-    return first_threshold(scores, kind=version.calibration_kind, lots=lots)
+    return Calibration.from_json(calibration).first_threshold()

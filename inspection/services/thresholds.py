@@ -86,7 +86,7 @@ def _check(review_from: float, reject_from: float | None, note: str) -> None:
 
 def _is_promised(version: ModelVersion, review_from: float) -> bool:
     """Return whether the threshold is the very one that the calibration normals carry."""
-    if not (version.metrics.get("calibration") or {}).get("scores"):
+    if not version.metrics.get("calibration"):
         return False
     first = first_threshold_of(version)
     return first.promise and first.review_from == review_from

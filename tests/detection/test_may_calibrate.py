@@ -11,7 +11,7 @@ def test_only_allowed_images_are_held_out() -> None:
     allowed = np.zeros(60, np.bool_)
     allowed[[3, 8, 20, 41, 50, 59]] = True
     for seed in range(20):
-        held, kind, _ = choose_held_out(
+        held, kind = choose_held_out(
             60, None, rng=np.random.default_rng(seed), may_calibrate=allowed
         )
         assert kind == KIND_IMAGES
@@ -28,7 +28,7 @@ def test_all_allowed_is_the_same_as_not_said() -> None:
                 70, given, rng=np.random.default_rng(seed), may_calibrate=np.ones(70, np.bool_)
             )
             np.testing.assert_array_equal(plain[0], marked[0])
-            assert plain[1:] == marked[1:]
+            assert plain[1] == marked[1]
 
 
 def test_a_lot_of_flags_alone_is_never_chosen() -> None:
@@ -36,17 +36,17 @@ def test_a_lot_of_flags_alone_is_never_chosen() -> None:
     allowed = np.array([group != "flags" for group in groups])
     allowed[0] = False
     for seed in range(20):
-        held, kind, lots = choose_held_out(
+        held, kind = choose_held_out(
             60, groups, rng=np.random.default_rng(seed), may_calibrate=allowed
         )
         assert kind == KIND_LOTS
-        assert lots in (1, 2)
+        assert len({groups[index] for index in held}) in (1, 2)
         assert allowed[held].all()
         assert {groups[index] for index in held} <= {"set-up", "monday"}
 
 
 def test_few_images_calibrate_by_leaving_one_out() -> None:
-    held, kind, _ = choose_held_out(
+    held, kind = choose_held_out(
         12, None, rng=np.random.default_rng(0), may_calibrate=np.arange(12) < 5
     )
     assert kind == KIND_LEFT_OUT

@@ -1,50 +1,11 @@
 import numpy as np
 import pytest
 
-from detection.calibration import (
-    KIND_IMAGES,
-    KIND_LEFT_OUT,
-    KIND_LOTS,
-    Calibration,
-    choose_held_out,
-)
+from detection.calibration import KIND_IMAGES, KIND_LEFT_OUT, KIND_LOTS
 from detection.model import Model, Subset, best_iou_threshold, fit_model, normal_pixel_range
 from detection.protocol import DetectionError
 from tests import images
 from tests.detection.conftest import SMALL, Parts
-
-
-def test_whole_lots_are_held_out() -> None:
-    groups = [f"lot-{number % 10}" for number in range(100)]
-    held_out, kind, lots = choose_held_out(100, groups, rng=np.random.default_rng(0))
-    assert (kind, lots, len(held_out)) == (KIND_LOTS, 2, 20)
-    chosen = {groups[number] for number in held_out}
-    assert all((group in chosen) == (n in held_out) for n, group in enumerate(groups))
-
-
-def test_a_dominant_lot_is_learned_not_held_out() -> None:
-    groups = ["big"] * 90 + ["small"] * 10
-    held_out, kind, lots = choose_held_out(100, groups, rng=np.random.default_rng(0))
-    assert (kind, lots) == (KIND_LOTS, 1)
-    assert held_out.tolist() == list(range(90, 100))
-
-
-def test_a_share_of_images_without_lots_and_none_of_a_few() -> None:
-    held_out, kind, lots = choose_held_out(50, None, rng=np.random.default_rng(0))
-    assert (kind, lots, len(set(held_out.tolist()))) == (KIND_IMAGES, 0, 10)
-    held_out, kind, lots = choose_held_out(50, ["one"] * 50, rng=np.random.default_rng(0))
-    assert (kind, lots) == (KIND_IMAGES, 0)
-    held_out, kind, lots = choose_held_out(12, None, rng=np.random.default_rng(0))
-    assert (kind, lots, len(held_out)) == (KIND_LEFT_OUT, 0, 0)
-    _, kind, _ = choose_held_out(2, ["a", "b"], rng=np.random.default_rng(0))
-    assert kind == KIND_LEFT_OUT
-
-
-def test_surprise_by_hand() -> None:
-    calibration = Calibration(np.array([1.0, 2.0, 3.0]), KIND_IMAGES, 0)
-    assert calibration.surprise(0.0) == 1.0
-    assert calibration.surprise(2.0) == 0.75
-    assert calibration.surprise(9.0) == 0.25
 
 
 def test_pixel_range_of_normals() -> None:
@@ -78,6 +39,8 @@ def test_model_holds_out_and_scores(small_model: Model) -> None:
     assert small_model.calibration.kind == KIND_IMAGES
     assert len(small_model.calibration.scores) == 4
     assert (np.diff(small_model.calibration.scores) >= 0).all()
+    assert len({*small_model.calibration.ids}) == 4
+    assert small_model.calibration.groups == 0
     low, high = small_model.heat_range
     assert low == small_model.pixel_threshold < high
     result = small_model.score(images.part_pixels(77, height=160, width=224, defect=True))
@@ -132,6 +95,8 @@ def test_lots_reach_the_calibration() -> None:
     )
     assert (model.calibration.kind, model.calibration.groups) == (KIND_LOTS, 1)
     assert len(model.calibration.scores) == 1
+    assert model.calibration.lot_names == ("tuesday",)
+    assert model.calibration.ids == ("c",)
 
 
 @pytest.mark.parametrize(

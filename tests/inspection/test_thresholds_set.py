@@ -23,7 +23,7 @@ def version(view: View) -> ModelVersion:
     """A serving version with enough held-out normals of enough lots for a promise."""
     scores = [1 + number / 400 for number in range(400)]
     version = factories.make_version(
-        view, metrics={"groups": 12, "calibration": {"groups": 12, "scores": scores}}
+        view, metrics={"groups": 12, "calibration": factories.calibration_json(scores, lots=12)}
     )
     first = first_threshold_of(version)
     assert first.promise

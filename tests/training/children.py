@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from detection.calibration import Calibration
 from detection.manifest import FORMAT_VERSION, Manifest, file_sha256, write_manifest
 
 
@@ -36,11 +37,11 @@ def works(job: dict[str, Any], say: Callable[..., None]) -> None:
     say(stage="Reading the normals", done=1, total=2)
     say(stage="Saving", done=2, total=2)
     save_nothing_model(Path(job["out"]), len(job["normals"]))
-    scores = [float(score) for score in np.linspace(1, 2, 40)]
+    scores = np.linspace(1, 2, 40)
     metrics = {
         "normals": len(job["normals"]),
         "groups": 1,
-        "calibration": {"kind": "held-out images", "groups": 0, "scores": scores},
+        "calibration": Calibration.of(scores, "held-out images").to_json(),
         "health_reference": {"made": "by the fake"},
         "evaluation": None,
     }

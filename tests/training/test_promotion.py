@@ -32,7 +32,7 @@ def candidate(view: View, *, n: int = 40, shift: float = 0.0, groups: int = 1) -
         calibration_count=n,
         metrics={
             "groups": groups,
-            "calibration": {"kind": "held-out images", "groups": 0, "scores": scores},
+            "calibration": factories.calibration_json(scores, lots=groups),
             "health_reference": {"of": shift},
         },
     )
