@@ -42,7 +42,7 @@ class ImageFiles:
     def __iter__(self) -> Iterator[UInt8Array]:
         for path, name in zip(self.paths, self.ids, strict=True):
             try:
-                yield decode_image(path, bit_depth=self._bit_depth)
+                yield decode_image(path, bit_depth=self._bit_depth, compiled=True)
             except DecodeError as error:
                 raise FolderError(f"{name}: {error.message}") from error
 

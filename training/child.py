@@ -39,7 +39,7 @@ class StoredImages:
     def __getitem__(self, number: int) -> UInt8Array:
         file = self.files[number]
         try:
-            return decode_image(Path(file["path"]), bit_depth=file.get("bit_depth"))
+            return decode_image(Path(file["path"]), bit_depth=file.get("bit_depth"), compiled=True)
         except (DecodeError, OSError) as error:
             raise DetectionError(f"Image {file['id']} cannot be read: {error}") from error
 

@@ -80,7 +80,7 @@ def image_pixels(image: Image) -> UInt8Array:
     sha256 = image.derived_id or image.blob_id
     station = image.station or image.view.station
     bit_depth = station.bit_depth if station is not None else None
-    return decode_image(blob_store().read(sha256), bit_depth=bit_depth)
+    return decode_image(blob_store().read(sha256), bit_depth=bit_depth, compiled=True)
 
 
 def health_reference(view: View) -> HealthReference | None:
