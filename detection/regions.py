@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from detection.protocol import Float32Array
@@ -61,28 +62,60 @@ def find_regions(
     """
     if score_map.ndim != 2:
         raise ValueError(f"a map is (height, width), not {score_map.shape}")
-    if np.isnan(score_map).any():
+    top = score_map.max(initial=-np.inf)
+    if np.isnan(top):
         raise ValueError("the map holds NaN")
-    labels, count = ndimage.label(score_map > threshold, structure=np.ones((3, 3), dtype=bool))
-    if count == 0:
+    if not top > threshold:
         return ()
+    hot = score_map > threshold
+    # Labelling costs by the pixel, hot or not, and most images are hot in one corner only.
+    rows, columns = np.flatnonzero(hot.any(axis=1)), np.flatnonzero(hot.any(axis=0))
+    first_row, first_column = int(rows[0]), int(columns[0])
+    crop = np.s_[first_row : rows[-1] + 1, first_column : columns[-1] + 1]
+    hot, heat = np.ascontiguousarray(hot[crop]), np.ascontiguousarray(score_map[crop])
+    labels, count = ndimage.label(hot, structure=np.ones((3, 3), dtype=bool))
+    if count > limit:
+        labels = _hottest(labels, heat, count=count, min_area_px=min_area_px, limit=limit)
     regions = []
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels[place] == number
-        area = int(inside.sum())
-        if area < min_area_px:
+        values = heat[place][inside]
+        if len(values) < min_area_px:
             continue
-        rows, columns = place
-        values = np.where(inside, score_map[place], -np.inf)
-        peak_row, peak_column = np.unravel_index(int(values.argmax()), values.shape)
+        height, width = place
+        peak = values.max()
+        at_peak = int(((heat[place] == peak) & inside).argmax())  # the first in reading order
+        peak_row, peak_column = divmod(at_peak, width.stop - width.start)
+        left, top_row = first_column + width.start, first_row + height.start
         regions.append(
             Region(
-                area_px=area,
-                box_xyxy=(columns.start, rows.start, columns.stop, rows.stop),
-                peak=float(values[peak_row, peak_column]),
-                mean=float(score_map[place][inside].mean(dtype=np.float64)),
-                peak_xy=(columns.start + int(peak_column), rows.start + int(peak_row)),
+                area_px=len(values),
+                box_xyxy=(left, top_row, first_column + width.stop, first_row + height.stop),
+                peak=float(peak),
+                mean=float(values.mean(dtype=np.float64)),
+                peak_xy=(left + peak_column, top_row + peak_row),
             )
         )
     regions.sort(key=lambda region: (-region.peak, region.peak_xy[1], region.peak_xy[0]))
-    return tuple(regions[:limit])
+    return tuple(regions)
+
+
+def _hottest(
+    labels: NDArray[np.int32], heat: Float32Array, *, count: int, min_area_px: int, limit: int
+) -> NDArray[np.int32]:
+    """The labels with all but the regions to report wiped out, those numbered anew.
+
+    Found for all labels at once: a noisy map has 50,000, and a loop over them takes seconds.
+    """
+    places = np.flatnonzero(labels)
+    owners, values = labels.ravel()[places], heat.ravel()[places]
+    peaks = np.full(count + 1, -np.inf, heat.dtype)
+    np.maximum.at(peaks, owners, values)
+    at_peak = np.flatnonzero(values == peaks[owners])[::-1]
+    peak_places = np.zeros(count + 1, np.int64)
+    peak_places[owners[at_peak]] = places[at_peak]  # the first in reading order is written last
+    enough = np.flatnonzero(np.bincount(owners, minlength=count + 1) >= max(min_area_px, 1))
+    hottest = enough[np.lexsort((peak_places[enough], -peaks[enough]))[:limit]]
+    numbers = np.zeros(count + 1, labels.dtype)
+    numbers[hottest] = np.arange(1, len(hottest) + 1)
+    return np.asarray(numbers[labels])

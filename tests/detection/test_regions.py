@@ -41,6 +41,31 @@ def test_a_noisy_map_stays_within_the_limit() -> None:
     assert peaks == sorted(peaks, reverse=True)
 
 
+def test_a_cold_or_empty_map_has_none() -> None:
+    assert find_regions(np.zeros((4, 6), np.float32), 0.0) == ()
+    assert find_regions(np.zeros((0, 6), np.float32), 0.0) == ()
+
+
+def test_the_hottest_of_very_many_are_those_of_all() -> None:
+    """Beyond the limit all places are weighed at once: the same come out, in the same order."""
+    noise = np.random.default_rng(2).random((90, 130)).astype(np.float32)
+    for score_map in (noise, np.round(noise, 1)):  # the second is full of ties
+        everything = find_regions(score_map, 0.85, min_area_px=2, limit=10_000)
+        assert len(everything) > 200
+        for limit in (1, 7, 200):
+            assert find_regions(score_map, 0.85, min_area_px=2, limit=limit) == everything[:limit]
+
+
+def test_places_are_those_of_the_whole_map() -> None:
+    score_map = np.zeros((40, 60), np.float32)
+    score_map[21:27, 33:40] = 1.0
+    score_map[24, 38] = 2.0
+    (region,) = find_regions(score_map, 0.5)
+    assert region.box_xyxy == (33, 21, 40, 27)
+    assert region.peak_xy == (38, 24)
+    assert region.peak == 2.0
+
+
 @pytest.mark.parametrize("bad", [np.zeros((2, 3, 4), np.float32), np.full((4, 4), np.nan)])
 def test_wrong_maps_are_refused(bad: np.ndarray) -> None:
     with pytest.raises(ValueError, match="map"):
