@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from detection.evaluation import OperatingPoint, ScoredImage
 from detection.statistics import clopper_pearson
 from inspection.models import ModelVersion
 
@@ -20,26 +21,16 @@ def evaluation_at(evaluation: dict[str, Any], review_from: float | None) -> dict
     lines = evaluation.get("scores")
     if review_from is None or not lines:
         return evaluation
-    defects = [line for line in lines if line["is_defect"]]
-    normals = [line["score"] for line in lines if not line["is_defect"]]
-    found = _reached([line["score"] for line in defects], review_from)
-    stopped = _reached(normals, review_from)
-    types: dict[str, list[float]] = {}
-    for line in defects:
-        types.setdefault(line["defect_type"], []).append(line["score"])
-    return evaluation | {
-        "threshold": review_from,
-        "confusion": {
-            "found": found, "missed": len(defects) - found,
-            "false_alarms": stopped, "passed": len(normals) - stopped,
-        },
-        "detection_rate": _rate(found, len(defects)),
-        "false_alarm_rate": _rate(stopped, len(normals)),
-        "detection_by_type": {
-            name: _rate(_reached(scores, review_from), len(scores))
-            for name, scores in sorted(types.items())
-        },
-    }  # fmt: skip
+    scored = [ScoredImage.from_json(line) for line in lines]
+    point = OperatingPoint.of(scored, review_from).to_json()
+    kept = evaluation | point
+    # The rates of pixels and places stay: they hang on the pixel threshold.
+    kept["rates"] = evaluation["rates"] | point["rates"]
+    for name, rate in point["rates"].items():
+        kept["intervals"] = kept["intervals"] | {
+            name: [rate["low"], rate["high"]] if rate["n"] else None
+        }
+    return kept
 
 
 def consequence_of(
@@ -75,9 +66,3 @@ def _sentence(scores: Sequence[float], threshold: float, what: str, done: str) -
 
 def _reached(scores: Sequence[float], threshold: float) -> int:
     return sum(score >= threshold for score in scores)
-
-
-def _rate(events: int, n: int) -> dict[str, Any]:
-    """Return a rate in the shape of a stored evaluation."""
-    low, high = clopper_pearson(events, n)
-    return {"events": events, "n": n, "value": events / n if n else None, "low": low, "high": high}

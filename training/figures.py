@@ -91,14 +91,14 @@ def _lines(threshold: PolicyThreshold | float | None) -> list[tuple[str, float]]
 
 def roc_figure(evaluation: dict[str, Any]) -> Figure:
     """Return the ROC curve of image scores with the point of the threshold."""
-    rates = evaluation["false_alarm_rate"], evaluation["detection_rate"]
-    here = (rates[0]["value"], rates[1]["value"])
+    here = (evaluation["false_alarm_rate"], evaluation["detection_rate"])
     auroc = evaluation["image_auroc"]
     area = f" Area {auroc:.3f}." if auroc is not None else ""
     n = f"{evaluation['n_defect']} defects and {evaluation['n_normal']} normals."
     return _curve(
         "figure-roc", f"Known defects flagged against normals stopped; {n}{area}",
-        evaluation["roc"], here, "normals stopped", "defects flagged",
+        _places(evaluation["roc"], "false_alarm_rate", "detection_rate"), here,
+        "normals stopped", "defects flagged",
     )  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def precision_recall_figure(evaluation: dict[str, Any]) -> Figure:
     counts = evaluation["confusion"]
     flagged = counts["found"] + counts["false_alarms"]
     here = (
-        evaluation["detection_rate"]["value"],
+        evaluation["detection_rate"],
         counts["found"] / flagged if flagged else None,
     )
     precision = evaluation["image_ap"]
@@ -115,14 +115,19 @@ def precision_recall_figure(evaluation: dict[str, Any]) -> Figure:
     return _curve(
         "figure-pr",
         f"Flags that are defects against defects flagged, as they lie in the set.{area}",
-        evaluation["precision_recall"], here, "defects flagged (recall)", "flags that are defects",
+        _places(evaluation["precision_recall"], "recall", "precision"), here,
+        "defects flagged (recall)", "flags that are defects",
     )  # fmt: skip
+
+
+def _places(points: Sequence[dict[str, float]], x: str, y: str) -> list[tuple[float, float]]:
+    return [(point[x], point[y]) for point in points]
 
 
 def _curve(
     name: str,
     sentence: str,
-    points: Sequence[Sequence[float | None]],
+    points: Sequence[tuple[float, float]],
     here: tuple[float | None, float | None],
     x: str,
     y: str,

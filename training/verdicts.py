@@ -60,17 +60,18 @@ def setup_verdict(
                 basis,
             ),
         )
-    found, n = evaluation["detection_rate"]["events"], evaluation["detection_rate"]["n"]
+    rates = evaluation["rates"]
+    found, n = rates["detection_rate"]["events"], rates["detection_rate"]["n"]
     caught = (
         f"{found} of {n} known defects are flagged (at least {100 * lower_bound(found, n):.0f} %, "
         "one-sided 95 %)."
     )
     auroc = evaluation.get("image_auroc")
-    stopped = _stopped(evaluation)
+    stopped = _stopped(rates["false_alarm_rate"])
     sentences = tuple(sentence for sentence in (caught, stopped, basis) if sentence)
     if auroc is None:
         return Verdict("Tested on defects alone", "too few", sentences)
-    alarms = float(evaluation["false_alarm_rate"]["low"])
+    alarms = float(rates["false_alarm_rate"]["low"])
     if auroc < POOR_AUROC or alarms > TOO_MUCH_STOPPED or found < POOR_DETECTION * n:
         if alarms > TOO_MUCH_STOPPED:
             sentences = (*sentences, MOST_STOPPED)
@@ -82,8 +83,7 @@ def setup_verdict(
     return Verdict("Usable", "met", sentences)
 
 
-def _stopped(evaluation: dict[str, Any]) -> str:
-    rate = evaluation["false_alarm_rate"]
+def _stopped(rate: dict[str, Any]) -> str:
     if not rate["n"]:
         return ""
     return (

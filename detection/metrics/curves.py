@@ -3,7 +3,6 @@
 Everywhere an image is called defective when its score is at or above the threshold.
 """
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,14 +13,6 @@ from detection.protocol import BoolArray, Float64Array, Int64Array
 MAX_POINTS: Final = 500  # of a drawn curve; more cannot be seen and slow the page
 
 
-class CurvePoint(NamedTuple):
-    """One point of a curve and the threshold behind it (inf: nothing is flagged)."""
-
-    x: float
-    y: float
-    threshold: float
-
-
 class BestF1(NamedTuple):
     """The largest F1 over all thresholds, found on the very set it is stated for: optimistic."""
 
@@ -29,8 +20,7 @@ class BestF1(NamedTuple):
     threshold: float
 
 
-@dataclass(frozen=True, slots=True)
-class Confusion:
+class Confusion(NamedTuple):
     """What one threshold does: flagged or passed, among defects and among normals."""
 
     found: int
@@ -39,12 +29,29 @@ class Confusion:
     passed: int
 
 
+class CurvePoint(NamedTuple):
+    """One point of a curve, the threshold behind it (inf: nothing is flagged) and its counts."""
+
+    x: float
+    y: float
+    threshold: float
+    confusion: Confusion
+
+
 class _Steps(NamedTuple):
     """Cumulated counts from the highest distinct score down."""
 
     thresholds: Float64Array
     found: Int64Array
     false_alarms: Int64Array
+
+    def from_nothing(self) -> "_Steps":
+        """The same, begun with the threshold that flags nothing."""
+        return _Steps(
+            np.concatenate([[np.inf], self.thresholds]),
+            np.concatenate([[0], self.found]),
+            np.concatenate([[0], self.false_alarms]),
+        )
 
 
 def auroc(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> float | None:
@@ -101,7 +108,7 @@ def best_f1(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> BestF1 | None:
 
 def confusion_at(scores: npt.ArrayLike, is_defect: npt.ArrayLike, threshold: float) -> Confusion:
     """Return the four counts at one threshold. Arguments as ``auroc``."""
-    values, defects = _checked(scores, is_defect)
+    values, defects = checked(scores, is_defect)
     flagged = values >= threshold
     return Confusion(
         found=int((flagged & defects).sum()),
@@ -123,13 +130,12 @@ def roc_points(
     defects, normals = int(steps.found[-1]), int(steps.false_alarms[-1])
     if not defects or not normals:
         return ()
-    tpr = np.concatenate([[0.0], steps.found / defects])
-    fpr = np.concatenate([[0.0], steps.false_alarms / normals])
-    thresholds = np.concatenate([[np.inf], steps.thresholds])
+    steps = steps.from_nothing()
+    tpr, fpr = steps.found / defects, steps.false_alarms / normals
     # A point on a straight line between its neighbours draws nothing.
     straight = (np.diff(tpr, n=2) == 0) & (np.diff(fpr, n=2) == 0)
-    kept = np.concatenate([[True], ~straight, [True]])
-    return _thinned(fpr[kept], tpr[kept], thresholds[kept], limit)
+    kept = np.flatnonzero(np.concatenate([[True], ~straight, [True]]))
+    return _thinned(fpr, tpr, steps, kept, limit)
 
 
 def precision_recall_points(
@@ -144,17 +150,19 @@ def precision_recall_points(
     defects, normals = int(steps.found[-1]), int(steps.false_alarms[-1])
     if not defects or not normals:
         return ()
-    recall = steps.found / defects
     precision = steps.found / (steps.found + steps.false_alarms)
-    return _thinned(
-        np.concatenate([[0.0], recall]),
-        np.concatenate([precision[:1], precision]),
-        np.concatenate([[np.inf], steps.thresholds]),
-        limit,
-    )
+    precision = np.concatenate([precision[:1], precision])
+    steps = steps.from_nothing()
+    recall = steps.found / defects
+    return _thinned(recall, precision, steps, np.arange(recall.size), limit)
 
 
-def _checked(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> tuple[Float64Array, BoolArray]:
+def checked(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> tuple[Float64Array, BoolArray]:
+    """Return both as arrays of one length.
+
+    Raises:
+        ValueError: They are not, or a score is NaN.
+    """
     values = np.asarray(scores, dtype=np.float64)
     defects = np.asarray(is_defect, dtype=bool)
     if values.ndim != 1 or values.shape != defects.shape:
@@ -165,7 +173,7 @@ def _checked(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> tuple[Float64Ar
 
 
 def _steps(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> _Steps:
-    values, defects = _checked(scores, is_defect)
+    values, defects = checked(scores, is_defect)
     if values.size == 0:
         nothing = np.zeros(1, dtype=np.int64)
         return _Steps(np.array([np.inf]), nothing, nothing)
@@ -177,7 +185,13 @@ def _steps(scores: npt.ArrayLike, is_defect: npt.ArrayLike) -> _Steps:
 
 
 def _thinned(
-    x: Float64Array, y: Float64Array, thresholds: Float64Array, limit: int
+    x: Float64Array, y: Float64Array, steps: _Steps, kept: Int64Array, limit: int
 ) -> tuple[CurvePoint, ...]:
-    chosen = np.unique(np.linspace(0, x.size - 1, min(limit, x.size)).round().astype(np.int64))
-    return tuple(CurvePoint(float(x[k]), float(y[k]), float(thresholds[k])) for k in chosen)
+    spaced = np.unique(np.linspace(0, kept.size - 1, min(limit, kept.size)).round())
+    defects, normals = int(steps.found[-1]), int(steps.false_alarms[-1])
+    points = []
+    for k in kept[spaced.astype(np.int64)]:
+        found, false_alarms = int(steps.found[k]), int(steps.false_alarms[k])
+        counts = Confusion(found, defects - found, false_alarms, normals - false_alarms)
+        points.append(CurvePoint(float(x[k]), float(y[k]), float(steps.thresholds[k]), counts))
+    return tuple(points)

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from detection.evaluation import OperatingPoint, ScoredImage
 from inspection.models import DefectType, ModelVersion, Person, Promotion, Role, View
 from inspection.services.registry import serving_version
 from tests import factories, images
@@ -36,20 +37,27 @@ def web(engineer: Person) -> Client:
 def with_figures(view: View) -> ModelVersion:
     """A candidate with an evaluation on its page."""
     version = candidate(view)
-    rate = {"events": 9, "n": 10, "value": 0.9, "low": 0.55, "high": 0.9975}
+    lines = [
+        *(ScoredImage(str(n), 1 + n / 10, False, "") for n in range(10)),
+        *(ScoredImage(str(n), 1 + n / 10, True, "stain", n / 1000) for n in range(10, 20)),
+    ]
+    intervals = {"image_auroc": [0.93, 1.0], "pixel_auroc": None, "aupro": [0.8, 0.95]}
     version.metrics["evaluation"] = {
         "n_normal": 10, "n_defect": 10, "n_mask_regions": 10, "image_auroc": 0.981,
         "image_ap": 0.97, "pixel_auroc": 0.95, "aupro": 0.9, "ms_per_image": 31.0,
-        "confusion": {"found": 9, "missed": 1, "false_alarms": 0, "passed": 10},
-        "detection_rate": rate,
-        "false_alarm_rate": {"events": 0, "n": 10, "value": 0.0, "low": 0.0, "high": 0.31},
-        "detection_by_type": {"stain": rate},
-        "roc": [[0, 0, None], [0, 0.9, 2.0], [1, 1, 1.0]],
-        "precision_recall": [[0, 1, None], [0.9, 1, 2.0], [1, 0.5, 1.0]],
-        "scores": [
-            {"id": str(n), "score": 1 + n / 10, "is_defect": n > 9, "defect_type": "stain"}
-            for n in range(20)
+        **OperatingPoint.of(lines, 2.05).to_json(),
+        "intervals": intervals,
+        "roc": [
+            {"false_alarm_rate": 0, "detection_rate": 0, "threshold": None},
+            {"false_alarm_rate": 0, "detection_rate": 0.9, "threshold": 2.1},
+            {"false_alarm_rate": 1, "detection_rate": 1, "threshold": 1.0},
         ],
+        "precision_recall": [
+            {"recall": 0, "precision": 1, "threshold": None},
+            {"recall": 0.9, "precision": 1, "threshold": 2.1},
+            {"recall": 1, "precision": 0.5, "threshold": 1.0},
+        ],
+        "scores": [line.to_json() for line in lines],
     }  # fmt: skip
     version.save()
     return version

@@ -72,10 +72,14 @@ def test_an_evaluation_moves_with_the_threshold(version: ModelVersion) -> None:
     moved = evaluation_at(stored, 1.8)
     assert moved["confusion"] == {"found": 10, "missed": 0, "false_alarms": 2, "passed": 8}
     assert moved["detection_by_type"]["stain"]["events"] == 10
-    assert moved["false_alarm_rate"]["value"] == 0.2
+    assert moved["false_alarm_rate"] == 0.2
+    assert moved["rates"]["false_alarm_rate"]["events"] == 2
+    assert moved["intervals"]["false_alarm_rate"] == pytest.approx([0.025211, 0.556095], abs=1e-6)
+    assert moved["intervals"]["aupro"] == stored["intervals"]["aupro"]
+    assert moved["smallest_tenth"]["found"] == 1
     assert moved["image_auroc"] == stored["image_auroc"]
     assert evaluation_at(stored, None) is stored
-    assert evaluation_at(stored, 2.0000001)["confusion"] == stored["confusion"]
+    assert evaluation_at(stored, 2.05)["confusion"] == stored["confusion"]
 
 
 def test_the_sentence_follows_what_is_typed(web: Client, version: ModelVersion) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from detection.evaluation import OperatingPoint, ScoredImage
 from inspection.models import ModelVersion
 from training.verdicts import MOST_STOPPED, MOST_UNFLAGGED, setup_verdict
 
@@ -11,14 +12,17 @@ def version_with(
 ) -> ModelVersion:
     """Return a version tested on 20 defects and some normals, ``review_from`` 2."""
     lines = [
-        {"score": 3.0 if number < found else 1.0, "is_defect": True, "defect_type": "scratch"}
+        ScoredImage(f"defect {number}", 3.0 if number < found else 1.0, True, "scratch")
         for number in range(20)
     ]
     lines += [
-        {"score": 3.0 if number < stopped else 1.0, "is_defect": False, "defect_type": ""}
+        ScoredImage(f"normal {number}", 3.0 if number < stopped else 1.0, False, "")
         for number in range(of_normals)
     ]
-    evaluation = {"n_defect": 20, "image_auroc": auroc, "scores": lines}
+    evaluation = {
+        "n_defect": 20, "image_auroc": auroc, "intervals": {},
+        **OperatingPoint.of(lines, 2.0).to_json(), "scores": [line.to_json() for line in lines],
+    }  # fmt: skip
     return ModelVersion(number=1, metrics={"evaluation": evaluation})
 
 

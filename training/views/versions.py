@@ -24,6 +24,7 @@ from training.services.promotion import promote, rollback
 from training.verdicts import setup_verdict
 
 PROMOTIONS_SHOWN = 10
+SMALLEST = "the smallest tenth by area, of any type"
 
 
 @require_safe
@@ -119,17 +120,16 @@ def _tiles(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     images = f"{evaluation['n_defect']} defects, {evaluation['n_normal']} normals"
     masks = f"{evaluation['n_mask_regions']} marked places"
     tiles = [
-        ("Image AUROC", evaluation["image_auroc"], images),
-        ("Pixel AUROC", evaluation["pixel_auroc"], masks),
-        ("AUPRO, up to 0.3", evaluation["aupro"], masks),
+        ("Image AUROC", "image_auroc", images),
+        ("Pixel AUROC", "pixel_auroc", masks),
+        ("AUPRO, up to 0.3", "aupro", masks),
     ]
     shown = [
-        {"label": label, "value": "-" if value is None else f"{value:.3f}", "sentence": n}
-        for label, value, n in tiles
+        _tile(label, evaluation[name], evaluation["intervals"][name], n) for label, name, n in tiles
     ]
     for label, rate in (
-        ("Defects flagged", evaluation["detection_rate"]),
-        ("Normals stopped", evaluation["false_alarm_rate"]),
+        ("Defects flagged", evaluation["rates"]["detection_rate"]),
+        ("Normals stopped", evaluation["rates"]["false_alarm_rate"]),
     ):
         value = "-" if rate["value"] is None else f"{100 * rate['value']:.1f} %"
         shown.append(
@@ -150,16 +150,30 @@ def _tiles(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     return shown
 
 
+def _tile(
+    label: str, value: float | None, interval: list[float] | None, sentence: str
+) -> dict[str, Any]:
+    tile = {"label": label, "value": "-" if value is None else f"{value:.3f}"}
+    if interval is not None:
+        tile["interval"] = f"{interval[0]:.3f} to {interval[1]:.3f}"
+        sentence += ", 95 % interval"
+    return tile | {"sentence": sentence}
+
+
 def _by_type(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the detection of each type, then of the smallest defects of any type."""
+    rows = [(name, rate["events"], rate) for name, rate in evaluation["detection_by_type"].items()]
+    if (smallest := evaluation["smallest_tenth"]) is not None:
+        rows.append((SMALLEST, smallest["found"], smallest))
     return [
         {
             "name": name,
-            "events": rate["events"],
+            "events": found,
             "n": rate["n"],
             "low": f"{100 * rate['low']:.0f}",
             "high": f"{100 * rate['high']:.0f}",
         }
-        for name, rate in evaluation["detection_by_type"].items()
+        for name, found, rate in rows
     ]
 
 

@@ -32,13 +32,17 @@ def test_hand_worked_case() -> None:
 
 
 def test_hand_worked_curves() -> None:
-    assert list(map(tuple, roc_points(SCORES, IS_DEFECT))) == [
+    roc = roc_points(SCORES, IS_DEFECT)
+    assert [(point.x, point.y, point.threshold) for point in roc] == [
         (0.0, 0.0, np.inf),
         (0.0, 0.5, 0.9),
         (pytest.approx(1 / 3), 0.5, 0.8),
         (pytest.approx(2 / 3), 1.0, 0.7),
         (1.0, 1.0, 0.1),
     ]
+    assert [tuple(point.confusion) for point in roc] == [
+        (0, 2, 0, 3), (1, 1, 0, 3), (1, 1, 1, 2), (2, 0, 2, 1), (2, 0, 3, 0),
+    ]  # fmt: skip
     points = precision_recall_points(SCORES, IS_DEFECT)
     assert [(point.x, point.y) for point in points] == [
         (0.0, 1.0),
@@ -47,6 +51,8 @@ def test_hand_worked_curves() -> None:
         (1.0, 0.5),
         (1.0, pytest.approx(0.4)),
     ]
+    for point in (*roc, *points):
+        assert point.confusion == confusion_at(SCORES, IS_DEFECT, point.threshold)
 
 
 @settings(deadline=None)  # no test asserts a time

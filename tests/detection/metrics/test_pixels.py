@@ -4,6 +4,7 @@ from scipy import ndimage
 from sklearn import metrics as reference
 
 from detection.metrics import PixelTally
+from detection.metrics.pixel_draws import area_up_to
 from detection.protocol import BoolArray, Float32Array
 
 
@@ -25,11 +26,11 @@ def test_hand_worked_overlap() -> None:
     assert figures.auroc_error == 0
 
 
-def _random_case(seed: int) -> tuple[Float32Array, BoolArray]:
+def _random_case(seed: int, *, mean: float = 0.0) -> tuple[Float32Array, BoolArray]:
     rng = np.random.default_rng(seed)
     mask = ndimage.gaussian_filter(rng.normal(size=(37, 53)), 3) > 0.12
     noise = rng.normal(size=mask.shape)
-    return (mask + noise).astype(np.float32), mask
+    return (mean + mask + noise).astype(np.float32), mask
 
 
 def _slow_aupro(cases: list[tuple[Float32Array, BoolArray]], limit: float) -> float:
@@ -95,3 +96,86 @@ def test_wrong_maps_are_refused() -> None:
         tally.add(np.ones((4, 5), np.float32), np.ones((5, 4), bool))
     with pytest.raises(ValueError, match="NaN"):
         tally.add(np.full((4, 5), np.nan, np.float32), None)
+
+
+def test_maps_may_come_in_any_range_and_order() -> None:
+    rng = np.random.default_rng(3)
+    cases = []
+    for scale in (1.0, 1e-6, 1e6, -50.0):
+        heat = (scale * rng.random((11, 17))).astype(np.float32)
+        cases.append((heat, rng.random((11, 17)) > 0.7))
+    tally = PixelTally()
+    for heat, mask in cases:
+        tally.add(heat, mask)
+    figures = tally.figures()
+    assert figures is not None
+    exact = reference.roc_auc_score(
+        np.concatenate([mask.ravel() for _, mask in cases]),
+        np.concatenate([heat.ravel() for heat, _ in cases]),
+    )
+    assert abs(figures.auroc - exact) <= figures.auroc_error + 1e-12
+
+
+def test_intervals_agree_with_drawing_the_images_themselves() -> None:
+    cases: list[tuple[Float32Array, BoolArray | None]] = [
+        _random_case(seed, mean=9) for seed in range(8)
+    ]
+    rng = np.random.default_rng(5)
+    cases += [(rng.normal(9, size=(20, 30)).astype(np.float32), None) for _ in range(6)]
+    tally = PixelTally()
+    for heat, mask in cases:
+        tally.add(heat, mask)
+    intervals = tally.intervals(rng=np.random.default_rng(0))
+    slow: dict[str, list[float]] = {name: [] for name in intervals}
+    for _ in range(150):
+        drawn = PixelTally()
+        for k in (*rng.integers(8, size=8), *(8 + rng.integers(6, size=6))):
+            drawn.add(*cases[k])
+        figures = drawn.figures()
+        assert figures is not None
+        slow["pixel_auroc"].append(figures.auroc)
+        slow["pixel_ap"].append(figures.average_precision)
+        slow["aupro"].append(figures.aupro)
+        slow["aupro_05"].append(figures.aupro_strict)
+    for name, values in slow.items():
+        interval = intervals[name]
+        assert interval is not None
+        spread = float(np.std(values))
+        assert interval == pytest.approx(np.quantile(values, (0.025, 0.975)), abs=spread)
+        assert interval.low < np.mean(values) < interval.high
+
+
+def test_bins_of_the_drawn_curves_hardly_move_the_figures() -> None:
+    rng = np.random.default_rng(1)
+    mask = np.zeros((130, 170), bool)
+    mask[20:60, 30:100] = True
+    heat = (5 + mask + rng.normal(size=mask.shape)).astype(np.float32)
+    tally = PixelTally()
+    for _ in range(5):  # all but alike: every draw is all but the whole set
+        tally.add(heat + 1e-3 * rng.normal(size=heat.shape).astype(np.float32), mask)
+    figures = tally.figures()
+    assert figures is not None
+    intervals = tally.intervals(rng=np.random.default_rng(0), draws=40)
+    for name, exact in (
+        ("pixel_auroc", figures.auroc),
+        ("pixel_ap", figures.average_precision),
+        ("aupro", figures.aupro),
+        ("aupro_05", figures.aupro_strict),
+    ):
+        assert intervals[name] == pytest.approx((exact, exact), abs=1e-3)
+
+
+def test_one_kind_of_pixel_has_no_interval() -> None:
+    tally = PixelTally()
+    assert set(tally.intervals(rng=np.random.default_rng(0)).values()) == {None}
+    tally.add(np.ones((4, 5), np.float32), None)
+    assert set(tally.intervals(rng=np.random.default_rng(0)).values()) == {None}
+
+
+def test_area_under_a_part_of_a_curve() -> None:
+    x, y = np.array([0.0, 0.0, 0.2, 0.4, 1.0]), np.array([0.0, 0.5, 0.5, 1.0, 1.0])
+    # Up to .3: .2 x .5 and .1 x (.5 + .75) / 2.
+    assert area_up_to(x, y, 0.3) == pytest.approx((0.1 + 0.0625) / 0.3)
+    assert area_up_to(x, y, 1.0) == pytest.approx(0.1 + 0.15 + 0.6)
+    both = area_up_to(np.stack([x, x]), np.stack([y, 2 * y]), 0.3)
+    assert both[1] == pytest.approx(2 * both[0])

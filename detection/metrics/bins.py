@@ -1,0 +1,85 @@
+"""Counts of values in fine bins that follow the bits of a float32: no range is known beforehand."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+
+from detection.protocol import Float32Array, Float64Array, Int64Array
+
+# Bits dropped of a float32: 12 of the mantissa's 23 stay, a bin is 1/4096 of its value wide.
+_DROPPED_BITS: Final = 11
+
+
+@dataclass(frozen=True, slots=True)
+class BinCounts:
+    """Counts of one image, only the bins in use.
+
+    Attributes:
+        bins: Rising numbers of the bins in use.
+        counts: What fell into each, float64.
+    """
+
+    bins: Int64Array
+    counts: Float64Array
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """No counts."""
+        return cls(np.zeros(0, np.int64), np.zeros(0))
+
+    @classmethod
+    def of(cls, bins: Int64Array, *, weights: Float64Array | None = None) -> Self:
+        """Count numbers of bins; at least one. Weights are above 0."""
+        low = int(bins.min())
+        counts = np.bincount(bins - low, weights=weights)
+        used = np.flatnonzero(counts)
+        return cls(used + low, counts[used].astype(np.float64))
+
+    def minus(self, part: Self) -> Self:
+        """These counts without those of a part of the same values."""
+        counts = self.counts.copy()
+        counts[np.searchsorted(self.bins, part.bins)] -= part.counts
+        kept = counts > 0
+        return type(self)(self.bins[kept], counts[kept])
+
+
+class WideCounts:
+    """Sums of counts over the range of bins seen so far; whole numbers stay exact up to 2^53."""
+
+    def __init__(self) -> None:
+        self._low = 0
+        self.rows: Float64Array = np.zeros(0)
+
+    def add(self, counts: BinCounts) -> None:
+        """Add one image's."""
+        if not counts.bins.size:
+            return
+        low, high = int(counts.bins[0]), int(counts.bins[-1]) + 1
+        if not self.rows.size:
+            self._low, self.rows = low, np.zeros(high - low)
+        before, after = max(0, self._low - low), max(0, high - self._low - self.rows.size)
+        if before or after:
+            self.rows = np.pad(self.rows, (before, after))
+            self._low -= before
+        self.rows[counts.bins - self._low] += counts.counts
+
+    def used(self) -> Int64Array:
+        """Rising numbers of the bins in use."""
+        return np.asarray(np.flatnonzero(self.rows) + self._low)
+
+    def at(self, bins: Int64Array) -> Float64Array:
+        """The sums of some bins, 0 for those never reached."""
+        places = bins - self._low
+        inside = (places >= 0) & (places < self.rows.size)
+        found = np.zeros(bins.size)
+        found[inside] = self.rows[places[inside]]
+        return found
+
+
+def bin_of(score_map: Float32Array) -> Int64Array:
+    """Number values so that order is kept: the bits of a float32 rise with its value."""
+    bits = np.ascontiguousarray(score_map, dtype=np.float32).view(np.int32)
+    # All bits turn for a negative value, the sign alone for the others.
+    turned = (bits >> 31).view(np.uint32) | np.uint32(0x80000000)
+    return ((bits.view(np.uint32) ^ turned) >> _DROPPED_BITS).astype(np.int64)
