@@ -1,0 +1,66 @@
+"""``python -m detection fit``: learn what is normal and save the model."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from detection.cli.terminal import Commands, Progress, add_common, print_json
+from detection.protocol import DetectionError
+
+
+def add_to(commands: Commands) -> None:
+    """Register the command."""
+    fit = commands.add_parser("fit", help="learn what is normal from a folder of images")
+    fit.add_argument("folder", type=Path, help="MVTec layout, or a flat folder of normal images")
+    fit.add_argument("--out", type=Path, required=True, help="directory of the saved model")
+    fit.add_argument("--method", default="patchcore")
+    fit.add_argument("--preset", help="best (default) or fast")
+    fit.add_argument("--backbone", help="a timm model name")
+    fit.add_argument("--weights", help="a weights file for --backbone; else its hub")
+    fit.add_argument("--seed", type=int, default=0)
+    add_common(fit)
+    fit.set_defaults(command=_fit)
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from detection.model import fit_model, save_model
+    from detection.mvtec import read_folder
+
+    config: dict[str, Any] = {}
+    if options.preset is not None:
+        config["preset"] = options.preset
+    if options.weights is not None and options.backbone is None:
+        raise DetectionError("--weights needs --backbone.")
+    if options.backbone is not None:
+        config["backbone"] = {"name": options.backbone, "layers": [], "weights": options.weights}
+    normals = read_folder(options.folder, bit_depth=options.bit_depth).normals
+    begin = time.perf_counter()
+    model = fit_model(
+        normals,
+        ids=normals.ids,
+        method=options.method,
+        config=config,
+        seed=options.seed,
+        threads=options.threads,
+        on_progress=Progress(),
+    )
+    seconds = time.perf_counter() - begin
+    manifest = save_model(model, options.out)
+    calibration = model.calibration
+    if options.json:
+        print_json(
+            {
+                "model": str(options.out),
+                "sha256": manifest.sha256,
+                "n_normal": len(normals),
+                "calibration": dict(manifest.calibration),
+                "pixel_threshold": model.pixel_threshold,
+                "seconds": seconds,
+            }
+        )
+        return
+    print(f"{options.out}: learned from {len(normals)} normal images in {seconds:.1f} s")
+    print(f"calibration: {len(calibration.scores)} scores, {calibration.kind}")

@@ -1,0 +1,49 @@
+"""What every command shares with the terminal: common options, progress, JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any, TypeAlias
+
+_PROGRESS_EVERY_S = 0.5
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options that all of them have."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--threads", type=positive, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--bit-depth", type=int, help="bits in use in 16-bit grey files")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+class Progress:
+    """Says on a terminal's standard error how far a long step is; elsewhere nothing."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, done: int, total: int, note: str) -> None:
+        now = time.monotonic()
+        if not sys.stderr.isatty() or (done < total and now - self._last < _PROGRESS_EVERY_S):
+            return
+        self._last = now
+        print(f"\r\033[K{note}: {done} of {total}", end="", file=sys.stderr, flush=True)
+        if done == total:
+            print(file=sys.stderr)
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """Print one JSON object; NaN is a mistake of ours."""
+    print(json.dumps(data, indent=1, allow_nan=False))
