@@ -1,4 +1,4 @@
-"""From an image of any size to one grid of raw patch features: resize, run, bring to one stride.
+"""From an image of any size to one grid of raw patch features: resize, run the engine.
 
 Everything between the network and the scorers is linear and keeps means, so whitening may come
 before or after it. Not for whitening, banks or distances.
@@ -78,28 +78,6 @@ def check_image(image: UInt8Array) -> None:
 
 
 @lru_cache(maxsize=256)
-def resampling_matrix(length_in: int, length_out: int) -> Float32Array:
-    """``(length_out, length_in)`` weights: averages when shrinking, linear when enlarging.
-
-    Cell centres are kept in place (no corner alignment); each row sums to 1.
-    """
-    weights = np.zeros((length_out, length_in), np.float32)
-    ratio = length_in / length_out
-    for row in range(length_out):
-        if ratio >= 1.0:
-            low, high = row * ratio, (row + 1) * ratio
-            for column in range(int(low), min(length_in, math.ceil(high))):
-                weights[row, column] = min(high, column + 1) - max(low, column)
-        else:
-            centre = min(max((row + 0.5) * ratio - 0.5, 0.0), length_in - 1.0)
-            left = int(centre)
-            right = min(left + 1, length_in - 1)
-            weights[row, left] += 1.0 - (centre - left)
-            weights[row, right] += centre - left
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-@lru_cache(maxsize=256)
 def pooling_matrix(length: int, width: int) -> Float32Array:
     """``(length, length)`` weights of a running mean of ``width`` cells, cut at the edges."""
     places = np.arange(length)
@@ -142,20 +120,14 @@ class FeatureGrid:
 class FeatureReader:
     """Reads the feature grid of an image with a given engine."""
 
-    def __init__(
-        self, engine: Engine, *, side: int = DEFAULT_SIDE, multiple: int = 32, grid_layer: int = 1
-    ) -> None:
+    def __init__(self, engine: Engine, *, side: int = DEFAULT_SIDE) -> None:
         """
         Args:
             engine: Runs the network.
             side: Square root of the largest area looked at, pixels.
-            multiple: What both sides must be a multiple of.
-            grid_layer: The layer whose grid all others are brought to.
         """
         self.engine = engine
         self.side = side
-        self.multiple = multiple
-        self.grid_layer = grid_layer
 
     def read(self, image: UInt8Array) -> FeatureGrid:
         """The image's features on one grid.
@@ -165,18 +137,8 @@ class FeatureReader:
         """
         check_image(image)
         height, width = image.shape[:2]
-        size_hw = working_size(height, width, side=self.side, multiple=self.multiple)
-        raw = self.engine(resize(image, size_hw))
-        rows, cols = raw[min(self.grid_layer, len(raw) - 1)].shape[1:]
-        layers = tuple(_to_grid(layer, rows, cols) for layer in raw)
-        return FeatureGrid(layers, (height, width))
-
-
-def _to_grid(layer: Float32Array, rows: int, cols: int) -> Float32Array:
-    if layer.shape[1:] != (rows, cols):
-        layer = resampling_matrix(layer.shape[1], rows) @ layer
-        layer = layer @ resampling_matrix(layer.shape[2], cols).T
-    return np.ascontiguousarray(layer.transpose(1, 2, 0))
+        size_hw = working_size(height, width, side=self.side, multiple=self.engine.multiple)
+        return FeatureGrid(tuple(self.engine(resize(image, size_hw))), (height, width))
 
 
 def cells_inside(polygon: Polygon | None, shape: tuple[int, int]) -> BoolArray:

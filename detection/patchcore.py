@@ -15,17 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from detection.backbones import (
-    BackboneSpec,
-    CompiledGraph,
-    Engine,
-    OpenVinoEngine,
-    TorchEngine,
-    build_network,
-    graph_without_file,
-    openvino_is_installed,
-    to_graph,
-)
+from detection.backbones import BackboneSpec, CompiledGraph, build_engine
 from detection.candidates import check_count, collect_candidates
 from detection.features import (
     DEFAULT_SIDE,
@@ -211,23 +201,10 @@ class PatchCore:
     def _build_reader(self, graph: CompiledGraph | None = None) -> None:
         """Make the engine, and from the network's own default the layers that were left open."""
         config = self.config
-        engine_name = config.engine
-        if engine_name == "auto":
-            engine_name = "openvino" if openvino_is_installed() else "torch"
-        engine: Engine
-        if engine_name == "torch":
-            network, spec = build_network(config.backbone)
-            engine = TorchEngine(network, threads=config.threads)
-        else:
-            spec = config.backbone
-            if graph is None and spec.weights is None:
-                graph, spec = graph_without_file(spec)
-            elif graph is None:
-                network, spec = build_network(spec)
-                graph = to_graph(network)
-            engine = OpenVinoEngine(graph, threads=config.threads)
+        engine, spec, self.graph_ = build_engine(
+            config.backbone, name=config.engine, graph=graph, threads=config.threads
+        )
         self.config = replace(config, backbone=spec)
-        self.graph_ = graph
         self.reader_ = FeatureReader(engine, side=config.side)
 
     def score(self, images: ImageSource) -> Iterator[Scored]:

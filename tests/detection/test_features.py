@@ -10,7 +10,6 @@ from detection.features import (
     cells_inside,
     check_polygon,
     pool_grid,
-    resampling_matrix,
     working_size,
 )
 from detection.protocol import DetectionError, Float32Array, UInt8Array
@@ -39,14 +38,6 @@ def test_working_size_by_hand() -> None:
     assert working_size(200, 100, side=384, multiple=32) == (192, 96)
     with pytest.raises(DetectionError, match="at least 32"):
         working_size(31, 500, side=384, multiple=32)
-
-
-def test_resampling_averages_down_and_interpolates_up() -> None:
-    np.testing.assert_allclose(resampling_matrix(4, 2), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
-    up = resampling_matrix(2, 4) @ np.array([0.0, 4.0], np.float32)
-    np.testing.assert_allclose(up, [0.0, 1.0, 3.0, 4.0])
-    for sizes in ((5, 3), (3, 7), (6, 6)):
-        np.testing.assert_allclose(resampling_matrix(*sizes).sum(axis=1), 1.0, rtol=1e-6)
 
 
 def test_pooling_is_a_mean_cut_at_the_edges() -> None:
@@ -82,16 +73,17 @@ def test_refuses_a_region_without_cells() -> None:
 
 
 class FakeEngine:
-    """Three layers at stride 8, 16 and 32 that know only the image's mean."""
+    """Three layers of cells of 16 pixels that know only the image's mean."""
 
     name = "fake"
+    multiple = 32
 
     def __call__(self, image: UInt8Array) -> list[Float32Array]:
         height, width = image.shape[:2]
         mean = np.float32(image.mean())
         return [
-            np.full((channels, height // stride, width // stride), mean)
-            for channels, stride in ((2, 8), (3, 16), (4, 32))
+            np.full((height // 16, width // 16, channels), mean, np.float32)
+            for channels in (2, 3, 4)
         ]
 
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from detection.backbones import graph_without_file
+from detection.backbones.graphs import convert
 from detection.patchcore import PatchCore, PatchCoreConfig, image_score, to_image_size
 from detection.protocol import DetectionError, Detector, UInt8Array
 from tests import images
@@ -86,7 +86,7 @@ def test_explanation_names_the_very_patch(detector: PatchCore) -> None:
 
 
 def test_same_seed_same_bytes(detector: PatchCore) -> None:
-    graph_without_file.cache_clear()  # the network is converted anew, too
+    convert.cache_clear()  # the network is converted anew, too
     ours, again = detector.to_artifact(), fit(Parts(range(8))).to_artifact()
     assert ours.config == again.config
     for part, tensors in ours.tensors.items():
