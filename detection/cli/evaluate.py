@@ -1,4 +1,4 @@
-"""``python -m detection evaluate``: measure a model on labelled images, and say how often one did."""
+"""``python -m detection evaluate``: measure a model on labelled images, and keep count."""
 
 from __future__ import annotations
 
@@ -75,16 +75,14 @@ def _words(value: float | None, interval: list[float] | None) -> str:
     return f"{value:.4f}{beside}"
 
 
-def _logged(
-    options: argparse.Namespace, report: Mapping[str, Any], *, fit_seed: int
-) -> int | None:
+def _logged(options: argparse.Namespace, report: Mapping[str, Any], *, fit_seed: int) -> int | None:
     from detection.evaluation import append_run
 
     run = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "model_sha256": report["model_sha256"],
         "config_digest": report["config_digest"],
-        "fit_seed": fit_seed,
+        "seed": fit_seed,
         "folder": options.folder.resolve().name,
         "set_digest": report["set_digest"],
         "n_normal": report["n_normal"],

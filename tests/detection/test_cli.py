@@ -40,12 +40,12 @@ def test_fit_then_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     told = json.loads(capsys.readouterr().out)
     assert told["n_normal"] == 6
     assert told["calibration"]["kind"] == "leave-one-image-out"
-    assert main(["evaluate", str(out), str(data), "--json"]) == 0
+    assert main(["evaluate", str(out), str(data), "--json", "--no-log"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["image_auroc"] == 1.0
     assert report["pixel_auroc"] > 0.9
     assert 0.0 < report["aupro"] <= 1.0
-    assert main(["evaluate", str(out), str(data)]) == 0
+    assert main(["evaluate", str(out), str(data), "--no-log"]) == 0
     assert "image_auroc" in capsys.readouterr().out
 
 
