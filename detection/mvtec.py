@@ -23,7 +23,7 @@ class FolderError(DetectionError):
 
 
 class ImageFiles:
-    """Image files as a source: each walk decodes them again, one at a time.
+    """Image files as a source, by number or in order; each reading decodes them again.
 
     Args:
         paths: The files, in order.
@@ -40,11 +40,14 @@ class ImageFiles:
         return len(self.paths)
 
     def __iter__(self) -> Iterator[UInt8Array]:
-        for path, name in zip(self.paths, self.ids, strict=True):
-            try:
-                yield decode_image(path, bit_depth=self._bit_depth, compiled=True)
-            except DecodeError as error:
-                raise FolderError(f"{name}: {error.message}") from error
+        return (self[number] for number in range(len(self)))
+
+    def __getitem__(self, number: int) -> UInt8Array:
+        """One image, decoded now; several threads may ask at once."""
+        try:
+            return decode_image(self.paths[number], bit_depth=self._bit_depth, compiled=True)
+        except DecodeError as error:
+            raise FolderError(f"{self.ids[number]}: {error.message}") from error
 
 
 class MaskFiles(Sequence[BoolArray | None]):

@@ -1,11 +1,19 @@
-"""Holds the numeric libraries to a number of threads for the length of a block of work."""
+"""Threads: several images at work at once, and the numeric libraries held to a number of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Enough that no thread waits for a slow item before it, and few images in memory.
+AHEAD = 2
 
 
 @contextmanager
@@ -32,3 +40,47 @@ def _controller() -> Any:
     except ImportError:
         return None
     return ThreadpoolController()
+
+
+def ordered_map(
+    function: Callable[[Item], Result], source: Iterable[Item], *, threads: int
+) -> Iterator[Result]:
+    """The function's result for each item, in order, several items at work at once.
+
+    Each item is worked on by one thread. A source that can be read by number is read by the
+    working threads as well (decoding files takes as long as looking at them); any other one is
+    walked by the caller's thread. At most ``AHEAD`` items a thread are read before their turn.
+    The first error is raised at its item's turn, and what was not begun by then is left undone,
+    as it is when the caller stops.
+
+    Args:
+        function: Called from several threads at once when ``threads`` is above 1.
+        source: The items; each is asked for once.
+        threads: Items worked on at once; 1 works in the caller's thread.
+    """
+    if threads <= 1:
+        yield from map(function, source)
+        return
+    read = getattr(source, "__getitem__", None)
+    jobs: Iterator[Callable[[], Result]]
+    if read is not None and isinstance(source, Sized):
+        jobs = (partial(_read_and_call, function, read, number) for number in range(len(source)))
+    else:
+        jobs = (partial(function, item) for item in source)
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+    try:
+        for job in jobs:
+            waiting.append(pool.submit(job))
+            if len(waiting) >= AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read_and_call(
+    function: Callable[[Item], Result], read: Callable[[int], Item], number: int
+) -> Result:
+    return function(read(number))

@@ -1,0 +1,88 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from detection.threads import AHEAD, limited_threads, ordered_map
+
+
+class Numbered:
+    """Items by number; notes how many were read and by whom."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.readers: list[str] = []
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        return (self[number] for number in range(self.count))
+
+    def __getitem__(self, number: int) -> int:
+        self.readers.append(threading.current_thread().name)
+        return number
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_results_come_in_order(threads: int) -> None:
+    gate = threading.Event()
+
+    def work(item: int) -> int:
+        if threads > 1 and item == 0:
+            gate.wait(10)  # the first is done last
+        if item == 1:
+            gate.set()
+        return item * item
+
+    expected = [item * item for item in range(23)]
+    assert list(ordered_map(work, Numbered(23), threads=threads)) == expected
+    gate.clear()
+    assert list(ordered_map(work, iter(range(23)), threads=threads)) == expected
+    assert list(ordered_map(work, [], threads=threads)) == []
+
+
+def test_sources_by_number_are_read_by_the_working_threads() -> None:
+    source = Numbered(9)
+    list(ordered_map(str, source, threads=2))
+    assert all(name.startswith("images") for name in source.readers)
+    walked = Numbered(9)
+    list(ordered_map(str, iter(walked), threads=2))
+    assert set(walked.readers) == {threading.current_thread().name}
+
+
+def test_few_items_are_read_ahead_and_none_after_a_stop() -> None:
+    walked = Numbered(100)
+    results = ordered_map(str, iter(walked), threads=2)
+    assert next(results) == "0"
+    assert len(walked.readers) <= AHEAD * 2
+    results.close()  # type: ignore[attr-defined]
+    assert len(walked.readers) <= AHEAD * 2
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("images")]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_is_raised_at_its_turn(threads: int) -> None:
+    def work(item: int) -> int:
+        if item == 4:
+            raise ValueError("no 4")
+        return item
+
+    got: list[int] = []
+    with pytest.raises(ValueError, match="no 4"):
+        for result in ordered_map(work, range(50), threads=threads):
+            got.append(result)  # noqa: PERF402 - what came before the error counts
+    assert got == [0, 1, 2, 3]
+
+
+def test_linear_algebra_is_held_and_let_go() -> None:
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
+    def most() -> int:
+        return max(int(info["num_threads"]) for info in threadpool_info())
+
+    before = most()
+    with limited_threads(1):
+        held = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
+        assert set(held) == {1}
+    assert most() == before
