@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from detection.cli import compare, evaluate, fit, score
+from detection.cli import check, compare, evaluate, fit, score, thresholds
 from detection.protocol import DetectionError
 
 EXIT_MISTAKE = 2
@@ -33,6 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m detection", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for command in (fit, score, evaluate, compare):
+    for command in (fit, score, evaluate, compare, thresholds, check):
         command.add_to(commands)
     return parser
