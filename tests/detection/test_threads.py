@@ -68,11 +68,10 @@ def test_an_error_is_raised_at_its_turn(threads: int) -> None:
             raise ValueError("no 4")
         return item
 
-    got: list[int] = []
+    results = ordered_map(work, range(50), threads=threads)
+    assert [next(results) for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="no 4"):
-        for result in ordered_map(work, range(50), threads=threads):
-            got.append(result)  # noqa: PERF402 - what came before the error counts
-    assert got == [0, 1, 2, 3]
+        next(results)
 
 
 def test_linear_algebra_is_held_and_let_go() -> None:
