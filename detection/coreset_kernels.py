@@ -1,7 +1,6 @@
-"""The compiled inner loops of `detection.coreset`. Importing this module imports numba.
+"""The compiled loops of `detection.coreset`. Importing this module imports numba.
 
-The vectors stay in place and are walked in order; lists of each cluster's members, linked or side
-by side in a buffer, were measured at 5 to 10 times the time (cache misses, copies).
+Every loop releases the interpreter's lock, so that two banks can be chosen in two threads.
 """
 
 from __future__ import annotations
@@ -11,64 +10,210 @@ from typing import Any
 import numba
 import numpy as np
 
-# Rounding may move a float32 distance by about 1e-6 of itself; a vector is skipped only when the
-# pick is out of reach by more than that, so no pick can differ from the plain method.
-_SLACK = np.float32(1.0 - 1e-4)
-_QUARTER = np.float32(0.25)
-_ZERO = np.float32(0.0)
+# A half's bits moved into a float's place come out 2^112 too small (the exponents' offsets, 127
+# and 15, differ by 112); the product is exact, also for subnormal halves.
+_HALF_SCALE = np.float32(2.0**112)
 
 
-@numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
-def squared_distance(rows: Any, row: int, vector: Any) -> Any:
-    """Squared distance of one row to a vector.
+@numba.njit(cache=True, nogil=True)
+def squared_distance(left: Any, right: Any, width: int) -> Any:
+    """Squared distance of the first ``width`` values of two float32 rows, in float64.
 
-    The loop's length is left to run time on purpose: with a constant one the compiler unrolls it
-    before it can use vector instructions, at ten times the cost. Giving up early costs the same.
+    Four sums in a fixed order: compilers may run them side by side but may not regroup them, so
+    the result has the same bits on every machine.
     """
-    total = _ZERO
-    for k in range(vector.shape[0]):
-        step = rows[row, k] - vector[k]
+    a = b = c = d = 0.0
+    whole = width // 4 * 4
+    for k in range(0, whole, 4):
+        step_a = np.float64(left[k]) - np.float64(right[k])
+        step_b = np.float64(left[k + 1]) - np.float64(right[k + 1])
+        step_c = np.float64(left[k + 2]) - np.float64(right[k + 2])
+        step_d = np.float64(left[k + 3]) - np.float64(right[k + 3])
+        a += step_a * step_a
+        b += step_b * step_b
+        c += step_c * step_c
+        d += step_d * step_d
+    for k in range(whole, width):
+        step_a = np.float64(left[k]) - np.float64(right[k])
+        a += step_a * step_a
+    return (a + b) + (c + d)
+
+
+@numba.njit(cache=True, nogil=True)
+def gather_singles(vectors: Any, rows: Any, out: Any) -> None:
+    """Write the float32 ``vectors`` of ``rows`` to the head of ``out``."""
+    for r in range(rows.shape[0]):
+        row = rows[r]
+        for k in range(vectors.shape[1]):
+            out[r, k] = vectors[row, k]
+
+
+@numba.njit(cache=True, nogil=True)
+def gather_halves(bits: Any, rows: Any, out: Any) -> None:
+    """The same from float16 vectors, seen as their ``uint16`` bits; finite values only.
+
+    Whole-number steps that the compiler turns into vector instructions: several times as fast as
+    numpy's conversion.
+    """
+    words = out.view(np.uint32)
+    for r in range(rows.shape[0]):
+        row = rows[r]
+        for k in range(bits.shape[1]):
+            half = np.uint32(bits[row, k])
+            words[r, k] = ((half & np.uint32(0x8000)) << np.uint32(16)) | (
+                (half & np.uint32(0x7FFF)) << np.uint32(13)
+            )
+        for k in range(bits.shape[1]):
+            out[r, k] *= _HALF_SCALE
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nnan", "nsz"})
+def _least(values: Any) -> Any:
+    least = values[0]
+    for p in range(values.shape[0]):
+        if values[p] < least:  # noqa: PLR1730  min() would not become vector instructions
+            least = values[p]
+    return least
+
+
+@numba.njit(cache=True, nogil=True)
+def due(
+    waiting: Any, count: int, nearest: Any, seen: Any, level: float, done: int, out: Any
+) -> Any:
+    """Sort out who still has to meet picks, and who of them has met the fewest.
+
+    Args:
+        waiting: ``(rows,)`` int64; its first ``count`` are looked at, and those that still wait
+            (``level`` or farther, not all ``done`` picks seen) moved to its head, in order.
+        count: Rows looked at.
+        nearest: ``(all rows,)`` float64 squared distances.
+        seen: ``(all rows,)`` int64, picks met.
+        level: Squared distance.
+        done: Picks there are.
+        out: Room for the rows that have met the fewest.
+
+    Returns:
+        How many wait, how many of them have met the fewest, and how many picks that is.
+    """
+    left = found = 0
+    fewest = done
+    for w in range(count):
+        row = waiting[w]
+        if nearest[row] < level or seen[row] >= done:
+            continue
+        waiting[left] = row
+        left += 1
+        if seen[row] < fewest:
+            fewest = seen[row]
+            found = 0
+        if seen[row] == fewest:
+            out[found] = row
+            found += 1
+    return left, found, fewest
+
+
+@numba.njit(cache=True, nogil=True)
+def absorb(
+    bounds: Any,
+    rows: Any,
+    singles: Any,
+    lengths: Any,
+    picks: Any,
+    nearest: Any,
+    width: int,
+) -> int:
+    """Lower ``nearest`` of ``rows`` where one of the picks is nearer.
+
+    The bounds rank; whatever they cannot tell apart from an improvement is measured anew.
+
+    Args:
+        bounds: ``(rows, picks)`` float32; with ``lengths`` added, no squared distance is less.
+        rows: ``(rows,)`` int64, their numbers.
+        singles: ``(rows, width or more)`` float32, the vectors.
+        lengths: ``(all rows,)`` float32.
+        picks: ``(picks, width)`` float32.
+        nearest: ``(all rows,)`` float64 squared distances.
+        width: Channels of a vector.
+
+    Returns:
+        How many distances were measured anew.
+    """
+    measured = 0
+    for r in range(rows.shape[0]):
+        own = nearest[rows[r]]
+        length = np.float64(lengths[rows[r]])
+        least = _least(bounds[r])
+        if length + least >= own:
+            continue
+        # The likeliest first: it rules out most of the others.
+        for p in range(picks.shape[0]):
+            if bounds[r, p] == least:
+                measured += 1
+                own = min(own, squared_distance(singles[r], picks[p], width))
+        for p in range(picks.shape[0]):
+            if bounds[r, p] > least and length + bounds[r, p] < own:
+                measured += 1
+                own = min(own, squared_distance(singles[r], picks[p], width))
+        nearest[rows[r]] = own
+    return measured
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _quick_squared_distance(left: Any, right: Any) -> Any:
+    """Squared distance in float32, summed in whatever order is fastest here."""
+    total = np.float32(0.0)
+    for k in range(left.shape[0]):
+        step = left[k] - right[k]
         total += step * step
     return total
 
 
-@numba.njit(cache=True)
-def extend(vectors: Any, picks: Any, nearest: Any, owners: Any, done: int, until: int) -> int:
-    """Choose picks number ``done`` to ``until``; returns how many are chosen now.
-
-    Fewer than asked only when every vector left lies on a pick.
+@numba.njit(cache=True, nogil=True)
+def pick_within(
+    singles: Any, near: Any, level: float, rounding: Any, chosen: Any, reach: Any
+) -> tuple[int, int, int]:
+    """Choose farthest rows among the given ones until the farthest falls below ``level``.
 
     Args:
-        vectors: ``(rows, width)`` float32.
-        picks: ``(count,)`` int64; the first ``done`` are set.
-        nearest: ``(rows,)`` float32, squared distance to the nearest pick but the last one; inf
-            before the first.
-        owners: ``(rows,)`` int64, number of that pick.
-        done: Picks set, at least one.
-        until: Picks wanted.
+        singles: ``(rows, width)`` float32, all rows whose distance may be ``level`` or more.
+        near: ``(rows,)`` float64 squared distances to everything chosen; kept up to date while
+            they are ``level`` or more.
+        level: Squared distance, above 0.
+        rounding: Largest error of the float32 squared distance, as a share of it.
+        chosen: Room for the picks, int64, numbers of rows of ``singles``.
+        reach: Room for the squared distance of each pick when it was chosen, float64.
+
+    Returns:
+        How many were chosen, distances taken in float32, distances measured anew.
     """
-    out_of_reach = np.empty(until, np.float32)
-    for new in range(done, until + 1):
-        last = new - 1
-        centre = vectors[picks[last]]
-        for c in range(last):
-            apart = squared_distance(vectors, picks[c], centre)
-            # The pick cannot win a vector nearer to its own centre than half the way to there.
-            out_of_reach[c] = apart * _QUARTER * _SLACK
-        farthest = 0
-        radius = np.float32(-1.0)
-        for i in range(vectors.shape[0]):
-            own = nearest[i]
-            if last == 0 or own > out_of_reach[owners[i]]:
-                d = squared_distance(vectors, i, centre)
-                if d < own:
-                    own = d
-                    nearest[i] = d
-                    owners[i] = last
-            if own > radius:
-                radius = own
-                farthest = i
-        if new == until or radius <= _ZERO:
-            return new
-        picks[new] = farthest
-    return until
+    alive = np.arange(singles.shape[0])
+    count = alive.shape[0]
+    keep = np.float32(1.0 - rounding)
+    picked = quick = measured = 0
+    while picked < chosen.shape[0]:
+        farthest = -1
+        radius = -1.0
+        left = 0
+        for a in range(count):
+            row = alive[a]
+            if near[row] >= level:
+                alive[left] = row
+                left += 1
+                if near[row] > radius:
+                    radius = near[row]
+                    farthest = row
+        count = left
+        if count == 0:
+            break
+        chosen[picked] = farthest
+        reach[picked] = radius
+        picked += 1
+        centre = singles[farthest]
+        for a in range(count):
+            row = alive[a]
+            if _quick_squared_distance(singles[row], centre) * keep < near[row]:
+                measured += 1
+                apart = squared_distance(singles[row], centre, centre.shape[0])
+                near[row] = min(near[row], apart)
+        quick += count
+    return picked, quick, measured

@@ -141,7 +141,8 @@ class Scorer:
         )
         white = whitening.apply(features)
         projected = random_projection(white, projection, rng=rng)
-        picks = farthest_first(projected, bank_size, rng=rng, on_progress=on_progress)
+        chosen = farthest_first(projected, bank_size, rng=rng, on_progress=on_progress)
+        picks = chosen.picks
         bank, origin = white[picks], places[picks]
         distances, nearest = left_out_distances(white, places[:, 0], bank, origin[:, 0])
         usual, spread = usual_distances(distances, nearest, len(bank), per_centre=config.per_centre)
