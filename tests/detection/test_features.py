@@ -1,18 +1,22 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detection.backbones import BackboneSpec, build_engine
 from detection.features import (
     FeatureReader,
     cells_inside,
     check_polygon,
     pool_grid,
+    tile_spans,
     working_size,
 )
 from detection.protocol import DetectionError, Float32Array, UInt8Array
+from tests import images
 
 
 @given(st.integers(32, 4000), st.integers(32, 4000))
@@ -95,6 +99,93 @@ def test_reader_brings_all_layers_to_one_grid() -> None:
     assert grid.joined().shape == (rows, cols, 9)
     np.testing.assert_allclose(grid.joined(), 7.0, rtol=1e-5)
     assert grid.size_hw == (320, 640)
+
+
+class NearbyEngine:
+    """Cells of 16 pixels; each knows the mean of the cells within four of it, zeros outside."""
+
+    name = "nearby"
+    multiple = 32
+
+    def __init__(self) -> None:
+        self.sizes_hw: list[tuple[int, ...]] = []
+
+    def __call__(self, image: UInt8Array) -> list[Float32Array]:
+        self.sizes_hw.append(image.shape[:2])
+        height, width = image.shape[:2]
+        cells = image.reshape(height // 16, 16, width // 16, 16, 3).mean((1, 3))
+        around = np.pad(cells, ((4, 4), (4, 4), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(around, (9, 9), axis=(0, 1))
+        return [cells.astype(np.float32), windows.mean((3, 4)).astype(np.float32)]
+
+
+@pytest.mark.parametrize("tiles", ["native", (2, 3), (3, 1), (1, 1)])
+def test_tiles_give_the_grid_of_the_whole_image(tiles: tuple[int, int] | str) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (960, 1248, 3), np.uint8)
+    engine = NearbyEngine()
+    # A side at which the tiles together show the image at its own size.
+    side = 2_000
+    whole = FeatureReader(NearbyEngine(), side=side).read(image)
+    tiled = FeatureReader(engine, side=side, tiles=tiles).read(image)  # type: ignore[arg-type]
+    assert len(engine.sizes_hw) == (4 if tiles == "native" else tiles[0] * tiles[1])  # type: ignore[operator]
+    assert len(set(engine.sizes_hw)) == 1
+    assert tiled.shape == whole.shape == (60, 78)
+    assert tiled.size_hw == (960, 1248)
+    for ours, theirs in zip(tiled.layers, whole.layers, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_tiles_look_closer_and_keep_the_places() -> None:
+    image = np.zeros((800, 1200, 3), np.uint8)
+    image[600:620, 300:320] = 255
+    for tiles in (None, (2, 2), (3, 4), "native"):
+        grid = FeatureReader(NearbyEngine(), side=224, tiles=tiles).read(image)
+        rows, cols = grid.shape
+        row, col = np.unravel_index(grid.layers[0][..., 0].argmax(), grid.shape)
+        # The middle of the hottest cell lies on the spot, or within a cell of it.
+        assert abs((row + 0.5) * 800 / rows - 610) <= 800 / rows
+        assert abs((col + 0.5) * 1200 / cols - 310) <= 1200 / cols
+        cells = {None: 196, (2, 2): 4 * 196, (3, 4): 12 * 196, "native": 50 * 75}[tiles]
+        assert rows * cols == pytest.approx(cells, rel=0.15)
+
+
+def test_tiled_features_of_the_default_network_are_near_those_of_the_whole() -> None:
+    engine, _, _ = build_engine(BackboneSpec())
+    image = images.part_pixels(3, height=416, width=640)
+    whole = FeatureReader(engine, side=1_000).read(image)
+    tiled = FeatureReader(engine, side=1_000, tiles=(2, 2)).read(image)
+    for ours, theirs, most in zip(tiled.layers, whole.layers, (1e-3, 1e-2, 0.3), strict=True):
+        spread = np.linalg.norm(theirs - theirs.mean((0, 1)), axis=2).mean()
+        assert np.linalg.norm(ours - theirs, axis=2).max() < most * spread
+
+
+@given(st.integers(1, 200), st.integers(1, 32), st.integers(0, 4))
+def test_tiles_cover_each_step_once_and_are_equally_long(
+    steps: int, count: int, margin: int
+) -> None:
+    spans = tile_spans(steps, count, margin=margin)
+    assert len(spans) == min(steps, count)
+    assert [step for span in spans for step in range(span.keep_from, span.keep_to)] == list(
+        range(steps)
+    )
+    for span in spans:
+        assert span.length == spans[0].length
+        assert 0 <= span.start <= max(0, span.keep_from - margin)
+        assert min(steps, span.keep_to + margin) <= span.start + span.length <= steps
+
+
+@pytest.mark.parametrize("tiles", ["whole", (0, 2), (2,), (2, 2.0), (40, 1)])
+def test_refuses_other_tiles(tiles: Any) -> None:
+    with pytest.raises(DetectionError, match="tiles must be"):
+        FeatureReader(FakeEngine(), tiles=tiles)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_many_images_come_in_order(threads: int) -> None:
+    pictures = [np.full((64, 32 * (1 + n % 3), 3), n, np.uint8) for n in range(11)]
+    grids = list(FeatureReader(FakeEngine()).read_many(pictures, threads=threads))
+    assert [grid.size_hw for grid in grids] == [picture.shape[:2] for picture in pictures]
+    assert [grid.layers[0].max() for grid in grids] == list(range(11))
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (64, 64, 4)])
