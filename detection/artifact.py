@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import shutil
 import tempfile
@@ -17,9 +19,8 @@ from detection.manifest import (
     MANIFEST_NAME,
     ArtifactError,
     Manifest,
-    check_parts,
     file_sha256,
-    read_manifest,
+    read_parts,
     write_manifest,
 )
 from detection.protocol import DetectionError, DetectorState
@@ -28,22 +29,26 @@ if TYPE_CHECKING:
     from detection.model import Model
 
 CALIBRATION_PART = "calibration"
+PART_SUFFIX = ".safetensors"
 
 
 def save_model(model: Model, directory: Path) -> Manifest:
     """Write the model into ``directory``, all of it or nothing.
 
     The parts are written beside it, flushed to disk, and renamed into place. A model that is
-    already there is replaced; any other directory is left alone.
+    already there is replaced in one step, so that whoever reads it meanwhile gets the old one or
+    the new one; any other directory is left alone.
 
     Raises:
-        ArtifactError: ``directory`` exists and is not a saved model.
+        ArtifactError: ``directory`` exists and is not a saved model, or the model holds a value
+            that is not a number.
     """
     from safetensors.numpy import save_file
 
     directory = Path(directory)
-    if directory.exists() and not _may_replace(directory):
-        raise ArtifactError(directory.name, "is there already and is not a saved model.")
+    check_target(directory)
+    if directory.is_symlink():
+        directory = directory.resolve()
     directory.parent.mkdir(parents=True, exist_ok=True)
     state = model.detector.to_artifact()
     parts: dict[str, dict[str, NDArray[Any]]] = {
@@ -59,8 +64,9 @@ def save_model(model: Model, directory: Path) -> Manifest:
         staging.chmod(0o755)
         digests: dict[str, str] = {}
         for name, tensors in parts.items():
-            path = staging / f"{name}.safetensors"
+            path = staging / f"{name}{PART_SUFFIX}"
             save_file(tensors, path)
+            path.chmod(0o644)  # as any other file; the library writes for the owner alone
             digests[path.name] = file_sha256(path)
         manifest = write_manifest(_manifest(model, state, digests), staging)
         for path in (*staging.iterdir(), staging):
@@ -73,10 +79,22 @@ def save_model(model: Model, directory: Path) -> Manifest:
     return manifest
 
 
-def _may_replace(directory: Path) -> bool:
-    if not directory.is_dir():
-        return False
-    return (directory / MANIFEST_NAME).is_file() or not any(directory.iterdir())
+def check_target(directory: Path) -> None:
+    """Refuse a place that `save_model` would not write to, before a long fit.
+
+    Raises:
+        ArtifactError: Something is there that is neither a saved model nor an empty directory.
+    """
+    directory = Path(directory)
+    if not directory.exists():
+        return
+    names = {path.name for path in directory.iterdir()} if directory.is_dir() else {""}
+    # More than a manifest must fit: other programs call their files so, and these are deleted.
+    parts = {name for name in names if name.endswith(PART_SUFFIX)}
+    if names and names - parts != {MANIFEST_NAME}:
+        raise ArtifactError(
+            directory.name, "is there already and is not a saved model. Choose another place."
+        )
 
 
 def _manifest(model: Model, state: DetectorState, digests: dict[str, str]) -> Manifest:
@@ -103,10 +121,16 @@ def _manifest(model: Model, state: DetectorState, digests: dict[str, str]) -> Ma
 
 
 def _swap_in(staging: Path, directory: Path) -> None:
-    if not directory.exists():
-        staging.rename(directory)
+    try:
+        staging.rename(directory)  # onto nothing, or onto an empty directory
         return
-    # rename() cannot replace a directory that is not empty: the old one steps aside first.
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    if _exchange(staging, directory):
+        shutil.rmtree(staging)
+        return
+    # The old one steps aside first; for an instant there is no model here.
     aside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
     directory.rename(aside / "model")
     try:
@@ -116,6 +140,21 @@ def _swap_in(staging: Path, directory: Path) -> None:
         aside.rmdir()
         raise
     shutil.rmtree(aside)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two directories in one step; False where the system or the disk cannot."""
+    at_working_directory, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    if rename(at_working_directory, names[0], at_working_directory, names[1], exchange) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
 
 
 def _flush(path: Path) -> None:
@@ -134,22 +173,18 @@ def load_model(directory: Path, *, threads: int | None = None) -> Model:
         threads: CPU threads to use; None for what the fit was given.
 
     Raises:
-        ArtifactError: A part is missing, altered or unreadable; it is named.
+        ArtifactError: A part is missing, altered or unreadable, or does not fit the others; it is
+            named.
+        DetectionError: This machine lacks what the model needs, such as an engine.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     from detection.model import Model, detector_class
 
-    directory = Path(directory)
-    manifest = read_manifest(directory)
-    check_parts(manifest, directory)
-    tensors: dict[str, dict[str, NDArray[Any]]] = {}
-    for name in manifest.parts:
-        try:
-            tensors[Path(name).stem] = load_file(directory / name)
-        except (OSError, SafetensorError) as error:
-            raise ArtifactError(name, f"cannot be read ({error}).") from error
+    manifest, contents = read_parts(Path(directory))
+    tensors = {
+        name.removesuffix(PART_SUFFIX): read_tensors(name, content)
+        for name, content in contents.items()
+    }
+    contents.clear()  # the bytes are as large as the model
     try:
         calibration = _calibration(manifest, tensors.pop(CALIBRATION_PART))
         config = dict(manifest.config)
@@ -157,8 +192,15 @@ def load_model(directory: Path, *, threads: int | None = None) -> Model:
             config["threads"] = threads
         state = DetectorState(manifest.method, config, tensors)
         detector = detector_class(manifest.method).from_artifact(state)
+    except DetectionError:
+        raise
     except KeyError as error:
         raise ArtifactError(MANIFEST_NAME, f"names no {error}.") from error
+    except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError) as error:
+        # Digests that fit are no proof of sense: whoever changed a part can write its digest too.
+        raise ArtifactError(
+            MANIFEST_NAME, f"describes no model that can be used ({error})."
+        ) from error
     return Model(
         detector=detector,
         method=manifest.method,
@@ -171,8 +213,33 @@ def load_model(directory: Path, *, threads: int | None = None) -> Model:
     )
 
 
+def read_tensors(name: str, content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of one part.
+
+    Args:
+        name: The file's name, for messages.
+        content: Its bytes.
+
+    Raises:
+        ArtifactError: It is no file of arrays, or some value is not a finite number.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    if not name.endswith(PART_SUFFIX):
+        raise ArtifactError(name, f"is not a {PART_SUFFIX} file.")
+    try:
+        tensors = load(content)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ArtifactError(name, f"cannot be read ({error}).") from error
+    for key, values in tensors.items():
+        if values.dtype.kind in "fc" and not np.isfinite(values).all():
+            raise ArtifactError(name, f"{key} holds values that are not finite numbers.")
+    return tensors
+
+
 def _calibration(manifest: Manifest, tensors: dict[str, NDArray[Any]]) -> Calibration:
     try:
         return Calibration.from_json({**manifest.calibration, **tensors})
     except DetectionError as error:
-        raise ArtifactError(f"{CALIBRATION_PART}.safetensors", str(error)) from error
+        raise ArtifactError(f"{CALIBRATION_PART}{PART_SUFFIX}", str(error)) from error

@@ -35,6 +35,7 @@ from detection.protocol import (
     Progress,
     Scored,
 )
+from detection.saved_banks import check_state, check_width
 from detection.scorers import Scorer, ScorerConfig
 from detection.threads import limited_threads
 
@@ -288,7 +289,12 @@ class PatchCore:
 
     @classmethod
     def from_artifact(cls, state: DetectorState) -> Self:
-        """The detector that ``to_artifact`` described; it scores the same to the bit."""
+        """The detector that ``to_artifact`` described; it scores the same to the bit.
+
+        Raises:
+            ArtifactError: The state's arrays do not fit each other or the network.
+        """
+        check_state(state)
         data = dict(state.config)
         ids, scorers = data.pop("ids"), data.pop("scorers")
         detector = cls(PatchCoreConfig.from_json(data))
@@ -303,6 +309,11 @@ class PatchCore:
             Scorer.from_tensors(ScorerConfig.from_json(config), state.tensors[f"scorer{number}"])
             for number, config in enumerate(scorers)
         ]
+        side = 2 * detector.reader_.engine.multiple
+        grid = detector.reader_.read(np.zeros((side, side, 3), np.uint8))
+        for number, scorer in enumerate(detector.scorers_):
+            given = sum(layer.shape[2] for layer in scorer.config.chosen(grid))
+            check_width(number, learned=len(scorer.whitening.mean), given=given)
         return detector
 
 
