@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from detection.cli.terminal import Commands, Progress, add_common, print_json
 from detection.protocol import DetectionError
 
 if TYPE_CHECKING:
     from detection.evaluation import LabelledSource
-
-MAIN_FIGURES: Final = (
-    "image_auroc", "image_ap", "pixel_auroc", "aupro", "aupro_05", "pixel_iou", "region_recall",
-    "region_precision", "detection_rate", "false_alarm_rate", "ms_per_image", "p95_ms",
-)  # fmt: skip
 
 
 def add_to(commands: Commands) -> None:
@@ -38,7 +30,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from detection.evaluation import evaluate
+    from detection.evaluation import MAIN_FIGURES, config_digest, evaluate, run_line
     from detection.model import load_model, read_manifest
     from detection.mvtec import read_folder
 
@@ -49,23 +41,33 @@ def _evaluate(options: argparse.Namespace) -> None:
     manifest = read_manifest(options.model)
     if options.log is not None:
         _check_writable(options.log)  # said now, not after minutes of scoring
-    evaluation = evaluate(model, labelled, seed=options.seed, on_progress=Progress())
-    report = evaluation.to_json() | {
+    report = evaluate(model, labelled, seed=options.seed, on_progress=Progress()).to_json()
+    report |= {
         "model_sha256": manifest.sha256,
-        "config_digest": _config_digest(manifest.method, manifest.config),
+        "config_digest": config_digest(manifest.method, manifest.config),
         "set_digest": _set_digest(options.folder, labelled),
         "threads": options.threads,
+        "runs_logged_on_this_set": None,
     }
-    runs = None if options.no_log else _logged(options, report, fit_seed=manifest.seed)
-    report["runs_logged_on_this_set"] = runs
+    if not options.no_log:
+        run = run_line(
+            report,
+            folder=options.folder.resolve().name,
+            set_digest=report["set_digest"],
+            method=manifest.method,
+            config=manifest.config,
+            seed=manifest.seed,
+            model_sha256=manifest.sha256,
+        )
+        report["runs_logged_on_this_set"] = _logged(run, options.log)
     if options.json:
         print_json(report)
         return
     print(f"{report['n_normal']} normal and {report['n_defect']} defective images")
     for name in MAIN_FIGURES:
         print(f"{name:17s} {_words(report[name], report['intervals'].get(name))}")
-    if runs is not None:
-        print(f"evaluations logged on this set: {runs}")
+    if report["runs_logged_on_this_set"] is not None:
+        print(f"evaluations logged on this set: {report['runs_logged_on_this_set']}")
 
 
 def _words(value: float | None, interval: list[float] | None) -> str:
@@ -75,22 +77,11 @@ def _words(value: float | None, interval: list[float] | None) -> str:
     return f"{value:.4f}{beside}"
 
 
-def _logged(options: argparse.Namespace, report: Mapping[str, Any], *, fit_seed: int) -> int | None:
+def _logged(run: Mapping[str, Any], log: Path | None) -> int | None:
     from detection.evaluation import append_run
 
-    run = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model_sha256": report["model_sha256"],
-        "config_digest": report["config_digest"],
-        "seed": fit_seed,
-        "folder": options.folder.resolve().name,
-        "set_digest": report["set_digest"],
-        "n_normal": report["n_normal"],
-        "n_defect": report["n_defect"],
-        **{name: report[name] for name in MAIN_FIGURES},
-    }
-    if options.log is not None:
-        return append_run(options.log, run)
+    if log is not None:
+        return append_run(log, run)
     try:
         return append_run(default_log(), run)
     except DetectionError as error:  # nobody asked for this file: the figures are worth more
@@ -119,10 +110,3 @@ def _set_digest(folder: Path, labelled: LabelledSource) -> str:
     from detection.evaluation import file_list_digest
 
     return file_list_digest((name, (folder / name).stat().st_size) for name in labelled.ids)
-
-
-def _config_digest(method: str, config: Mapping[str, Any]) -> str:
-    """A digest of the settings alone: the same for every set of normals and every seed."""
-    settings = {name: value for name, value in config.items() if name not in ("ids", "threads")}
-    text = json.dumps([method, settings], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -5,12 +5,19 @@ A threshold is never chosen here on the labels: it comes from the caller or from
 
 from detection.evaluation.comparison import Comparison, compare
 from detection.evaluation.labelled import LabelledImage, LabelledSource
-from detection.evaluation.log import append_run, file_list_digest
+from detection.evaluation.log import (
+    MAIN_FIGURES,
+    append_run,
+    config_digest,
+    file_list_digest,
+    run_line,
+)
 from detection.evaluation.operating import AreaGroup, OperatingPoint, Rate, ScoredImage
 from detection.evaluation.report import Evaluation
 from detection.evaluation.run import Evaluator, ImageScore, ScoringModel, evaluate
 
 __all__ = [
+    "MAIN_FIGURES",
     "AreaGroup",
     "Comparison",
     "Evaluation",
@@ -24,6 +31,8 @@ __all__ = [
     "ScoringModel",
     "append_run",
     "compare",
+    "config_digest",
     "evaluate",
     "file_list_digest",
+    "run_line",
 ]

@@ -7,10 +7,50 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from detection.protocol import DetectionError
+
+MAIN_FIGURES: Final = (
+    "image_auroc", "image_ap", "pixel_auroc", "aupro", "aupro_05", "pixel_iou", "region_recall",
+    "region_precision", "detection_rate", "false_alarm_rate", "ms_per_image", "p95_ms",
+)  # fmt: skip
+
+
+def run_line(
+    evaluation: Mapping[str, Any],
+    *,
+    folder: str,
+    set_digest: str,
+    method: str,
+    config: Mapping[str, Any],
+    seed: int,
+    model_sha256: str | None,
+) -> dict[str, Any]:
+    """Return what the log keeps of an evaluation, with the time of now.
+
+    Args:
+        evaluation: As ``Evaluation.to_json`` gives it.
+        folder: Name of the folder, without where it lies.
+        set_digest: From ``file_list_digest``.
+        method: Of the model.
+        config: Its settings, JSON types.
+        seed: Of its fit.
+        model_sha256: Of its manifest; None where it was not saved.
+    """
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model_sha256": model_sha256,
+        "config_digest": config_digest(method, config),
+        "seed": seed,
+        "folder": folder,
+        "set_digest": set_digest,
+        "n_normal": evaluation["n_normal"],
+        "n_defect": evaluation["n_defect"],
+        **{name: evaluation[name] for name in MAIN_FIGURES},
+    }
 
 
 def append_run(path: Path, run: Mapping[str, Any]) -> int:
@@ -48,6 +88,13 @@ def append_run(path: Path, run: Mapping[str, Any]) -> int:
 def file_list_digest(files: Iterable[tuple[str, int]]) -> str:
     """Return a digest of names and sizes in bytes, in any order: the same set anywhere."""
     text = "\n".join(f"{size} {name}" for name, size in sorted(files))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def config_digest(method: str, config: Mapping[str, Any]) -> str:
+    """Return a digest of the settings alone: the same for every set of normals and every seed."""
+    settings = {name: value for name, value in config.items() if name not in ("ids", "threads")}
+    text = json.dumps([method, settings], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
