@@ -55,3 +55,5 @@ def _check(options: argparse.Namespace) -> None:
         )
     if not result.reacts:
         print("caution: the model does not react to some of them; look at the set-up")
+    if result.normals_differ:
+        print("caution: these normals are not like those the model was calibrated on")

@@ -98,7 +98,15 @@ def _thresholds(options: argparse.Namespace) -> None:
     )
     first = model.calibration.first_threshold()
     decision = cheapest_decision(prices)
+    cautions = list(choice.cautions)
+    flagged = sum(score >= first.review_from for score in normals)
+    if first.is_contradicted_by(flagged, len(normals)):
+        cautions.append(
+            f"The first threshold flags {flagged} of {len(normals)} normals here: they are not "
+            "like those the model was calibrated on, and rates from both together fit neither."
+        )
     report = choice.to_json() | {
+        "cautions": cautions,
         "chosen_on": options.folder.resolve().name,
         "n_normal": len(normals),
         "n_defect": len(defects),
@@ -178,7 +186,7 @@ def _print(report: Mapping[str, Any], choice: ThresholdChoice) -> None:
     if not choice.known:
         print(f"by false alarms alone: review from {report['first_threshold']:g}")
         print(report["first_threshold_sentence"])
-    for caution in choice.cautions:
+    for caution in report["cautions"]:
         print(f"caution: {caution}")
 
 

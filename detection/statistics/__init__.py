@@ -12,6 +12,7 @@ from detection.statistics.prices import (
 )
 from detection.statistics.surprise import (
     FirstThreshold,
+    false_alarm_range,
     first_threshold,
     largest_rank,
     largest_rank_with_promise,
@@ -54,6 +55,7 @@ __all__ = [
     "defect_share",
     "escaped_at_most",
     "expected_cost",
+    "false_alarm_range",
     "first_threshold",
     "largest_rank",
     "largest_rank_with_promise",

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, betaincinv
+from scipy.special import betainc, betaincinv, betaln, gammaln
 
 from detection.protocol import Float64Array, Int64Array
 from detection.statistics.intervals import ALPHA
@@ -140,6 +140,36 @@ def rate_at_most(
     return float(betaincinv(rank / design_effect, (n + 1 - rank) / design_effect, confidence))
 
 
+def false_alarm_range(
+    rank: int, n: int, good_parts: int, *, alpha: float = ALPHA, design_effect: float = 1.0
+) -> tuple[int, int]:
+    """Return how many of so many good parts a threshold flags if nothing has changed.
+
+    Args:
+        rank: Flagged is what lies above the rank-th largest normal.
+        n: Calibration normals.
+        good_parts: Scored since, good for certain or nearly all of them.
+        alpha: One minus the share of calibrations and parts that stay within.
+        design_effect: See ``lot_design_effect``.
+
+    Returns:
+        Lowest and highest usual count, both within; beyond them the parts, or how their pictures
+        are taken, are not those of the calibration.
+
+    Source: beta-binomial(good_parts, rank, n + 1 - rank), wider than a binomial: the rate of
+        one calibration is itself not known.
+    """
+    above, below = rank / design_effect, (n + 1 - rank) / design_effect
+    counts = np.arange(good_parts + 1)
+    ways = gammaln(good_parts + 1) - gammaln(counts + 1) - gammaln(good_parts - counts + 1)
+    shares = np.exp(
+        ways + betaln(counts + above, good_parts - counts + below) - betaln(above, below)
+    )
+    within = np.cumsum(shares) / shares.sum()
+    low, high = np.searchsorted(within, [alpha / 2, 1 - alpha / 2])
+    return int(low), int(min(high, good_parts))
+
+
 def lot_design_effect(scores: Sequence[float], lots: Sequence[Hashable]) -> float:
     """Return by what factor dependence within lots makes the number of normals smaller.
 
@@ -204,6 +234,11 @@ class FirstThreshold:
     design_effect: float
     promise: bool
     sentence: str
+
+    def is_contradicted_by(self, flagged: int, good_parts: int) -> bool:
+        """Whether so many good parts flagged cannot be chance: see ``false_alarm_range``."""
+        usual = false_alarm_range(self.rank, self.n, good_parts, design_effect=self.design_effect)
+        return flagged > usual[1]
 
 
 def readable_above(value: float) -> float:

@@ -58,11 +58,14 @@ class SanityCheck:
         threshold: The model's first threshold, feature units.
         normal: How it reacts to the normals themselves.
         kinds: How it reacts to each kind of drawn defect.
+        normals_differ: True where more normals are flagged than chance explains: they are not
+            like those of the calibration, and what is flagged then says little.
     """
 
     threshold: float
     normal: KindCheck
     kinds: tuple[KindCheck, ...]
+    normals_differ: bool
 
     @property
     def reacts(self) -> bool:
@@ -76,6 +79,7 @@ class SanityCheck:
             "note": SYNTHETIC_NOTE,
             "threshold": self.threshold,
             "reacts": self.reacts,
+            "normals_differ": self.normals_differ,
             "normal": _json(self.normal),
             "kinds": {kind.kind: _json(kind) for kind in self.kinds},
         }
@@ -105,7 +109,8 @@ def sanity_check(
     total = len(normals)
     if not total:
         raise DetectionError("The check needs normal images to draw defects on.")
-    threshold = model.calibration.first_threshold().review_from
+    first = model.calibration.first_threshold()
+    threshold = first.review_from
     plain: list[float] = []
     drawn: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for done, image in enumerate(normals, start=1):
@@ -114,10 +119,12 @@ def sanity_check(
             scores.append(model.score(make_defect(image, kind, rng=rng).image).score)
         if on_progress is not None:
             on_progress(done, total, "checking")
+    normal = _kind("normal", plain, threshold)
     return SanityCheck(
         threshold=threshold,
-        normal=_kind("normal", plain, threshold),
+        normal=normal,
         kinds=tuple(_kind(kind, scores, threshold, plain) for kind, scores in drawn.items()),
+        normals_differ=first.is_contradicted_by(normal.flagged, normal.n),
     )
 
 

@@ -103,6 +103,15 @@ def test_in_words(saved: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert "review none, reject none" in capsys.readouterr().out
 
 
+def test_normals_unlike_the_calibration_are_named(
+    saved: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(20):  # defects among the normals: none is like what was calibrated on
+        write(folder / f"test/good/odd-{seed}.png", 800 + seed, defect=True)
+    report = told(capsys, "thresholds", saved, str(folder), *PRICES)
+    assert report["cautions"][-1].startswith("The first threshold flags 2")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

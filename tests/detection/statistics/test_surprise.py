@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import betainc
-from scipy.stats import norm
+from scipy.stats import betabinom, norm
 
 from detection.statistics import (
+    false_alarm_range,
     first_threshold,
     largest_rank,
     largest_rank_with_promise,
@@ -227,3 +228,20 @@ def test_the_promise_holds_over_lots() -> None:
         )
         held += bool(told.promise) <= bool(norm.sf(told.review_from) <= 0.02)
     assert held >= 0.93 * 300
+
+
+def test_false_alarms_that_are_usual() -> None:
+    assert false_alarm_range(5, 500, 2000) == (5, 43)
+    for rank, n, parts in ((1, 18, 18), (3, 628, 100_000), (1, 5, 0), (10, 99, 7)):
+        slow = betabinom.ppf([0.025, 0.975], parts, rank, n + 1 - rank)
+        assert false_alarm_range(rank, n, parts) == tuple(slow.astype(int))
+    plain, wide = false_alarm_range(5, 500, 2000), false_alarm_range(5, 500, 2000, design_effect=4)
+    assert wide[0] <= plain[0]
+    assert wide[1] > plain[1]
+
+
+def test_false_alarms_that_contradict_the_calibration() -> None:
+    first = first_threshold(np.arange(18.0), kind="held-out images")
+    assert first.is_contradicted_by(15, 18)
+    assert not first.is_contradicted_by(2, 18)
+    assert not first.is_contradicted_by(0, 0)

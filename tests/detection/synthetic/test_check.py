@@ -39,9 +39,23 @@ def test_a_model_that_sees_all_and_one_that_sees_nothing() -> None:
     assert [kind.kind for kind in seeing.kinds] == list(KINDS)
     assert all((kind.n, kind.flagged, kind.auroc) == (6, 6, 1.0) for kind in seeing.kinds)
     assert seeing.reacts
+    assert not seeing.normals_differ
     blind = sanity_check(Contrast(blind=True), Flat(), np.random.default_rng(0))
     assert all((kind.flagged, kind.auroc) == (0, 0.5) for kind in blind.kinds)
     assert not blind.reacts
+
+
+def test_normals_of_another_kind_are_named() -> None:
+    class Uneven(Flat):
+        def __iter__(self) -> Iterator[UInt8Array]:
+            for image in super().__iter__():
+                image[:, :40] += 50
+                yield image
+
+    result = sanity_check(Contrast(), Uneven(), np.random.default_rng(0))
+    assert result.normal.flagged == 6
+    assert result.normals_differ
+    assert not result.reacts  # everything scores alike
 
 
 def test_it_says_that_it_is_synthetic() -> None:
