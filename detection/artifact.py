@@ -165,12 +165,13 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def load_model(directory: Path, *, threads: int | None = None) -> Model:
+def load_model(directory: Path, *, threads: int | None = None, cache: Path | None = None) -> Model:
     """The model saved in ``directory``; it scores as before saving, to the bit.
 
     Args:
         directory: Where ``save_model`` wrote it.
         threads: CPU threads to use; None for what the fit was given.
+        cache: Folder that keeps compiled networks between processes; None for none.
 
     Raises:
         ArtifactError: A part is missing, altered or unreadable, or does not fit the others; it is
@@ -191,7 +192,7 @@ def load_model(directory: Path, *, threads: int | None = None) -> Model:
         if threads is not None:
             config["threads"] = threads
         state = DetectorState(manifest.method, config, tensors)
-        detector = detector_class(manifest.method).from_artifact(state)
+        detector = detector_class(manifest.method).from_artifact(state, cache=cache)
     except DetectionError:
         raise
     except KeyError as error:

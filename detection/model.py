@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from detection.artifact import load_model, save_model
 from detection.calibration import KIND_LEFT_OUT, KIND_LOTS, Calibration, choose_held_out
 from detection.manifest import ArtifactError, Manifest, read_manifest
+from detection.naming import named_in_order
 from detection.protocol import (
     BoolArray,
     DetectionError,
@@ -57,7 +59,7 @@ class FittableMethod(Detector, Protocol):
     """A detector class as this module uses it."""
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Mapping[str, Any], *, cache: Path | None = None) -> Self:
         """An unfitted detector from JSON settings."""
         ...
 
@@ -169,6 +171,7 @@ def fit_model(
     may_calibrate: Sequence[bool] | None = None,
     region_of_interest: Sequence[tuple[float, float]] | None = None,
     threads: int = 1,
+    cache: Path | None = None,
     on_progress: Progress | None = None,
 ) -> Model:
     """Fit a detector on normal images and calibrate it on others that were held out.
@@ -188,6 +191,7 @@ def fit_model(
         region_of_interest: Polygon of (x, y) shares of width and height; the rest of the image
             is neither learned nor scored.
         threads: CPU threads used.
+        cache: Folder that keeps converted and compiled networks; None for none.
         on_progress: Called with (done, total, note); may raise to stop.
 
     Raises:
@@ -208,7 +212,7 @@ def fit_model(
         # The whole lot stays out: its other images would make the held-out ones look too normal.
         lots = {groups[index] for index in held_out}
         learned = np.array([at for at in range(count) if groups[at] not in lots], np.int64)
-    detector = detector_class(method).from_config(settings)
+    detector = detector_class(method).from_config(settings, cache=cache)
     fitting = Subset(images, learned)
     detector.fit(
         fitting,
@@ -225,7 +229,8 @@ def fit_model(
     calibrating = learned if kind == KIND_LEFT_OUT else held_out
     scores: list[float] = []
     pixels: list[Float32Array] = []
-    for done, scored in enumerate(results, start=1):
+    names = [ids[at] for at in calibrating]
+    for done, scored in enumerate(named_in_order(results, names), start=1):
         if not allowed[calibrating[done - 1]]:
             continue
         scores.append(scored.score)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -129,17 +130,19 @@ class PatchCore:
         localises=True, provenance=True, incremental=False, unlearns=False
     )
 
-    def __init__(self, config: PatchCoreConfig | None = None) -> None:
+    def __init__(self, config: PatchCoreConfig | None = None, *, cache: Path | None = None) -> None:
         """
         Args:
             config: What to learn; the default for None.
+            cache: Folder that keeps converted and compiled networks; None for none.
         """
         self.config = config or PatchCoreConfig()
+        self.cache = cache
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Mapping[str, Any], *, cache: Path | None = None) -> Self:
         """An unfitted detector from JSON settings; what is left out stands at its default."""
-        return cls(PatchCoreConfig.from_json(config))
+        return cls(PatchCoreConfig.from_json(config), cache=cache)
 
     def fit(
         self,
@@ -172,6 +175,7 @@ class PatchCore:
             configs = PRESETS[config.preset]
             candidates = collect_candidates(
                 images,
+                ids=ids,
                 read=self.reader_.read,
                 configs=configs,
                 limit=config.candidates,
@@ -203,7 +207,11 @@ class PatchCore:
         """Make the engine, and from the network's own default the layers that were left open."""
         config = self.config
         engine, spec, self.graph_ = build_engine(
-            config.backbone, name=config.engine, graph=graph, threads=config.threads
+            config.backbone,
+            name=config.engine,
+            graph=graph,
+            threads=config.threads,
+            cache=self.cache,
         )
         self.config = replace(config, backbone=spec)
         self.reader_ = FeatureReader(engine, side=config.side)
@@ -288,7 +296,7 @@ class PatchCore:
         return DetectorState("patchcore", config, tensors)
 
     @classmethod
-    def from_artifact(cls, state: DetectorState) -> Self:
+    def from_artifact(cls, state: DetectorState, *, cache: Path | None = None) -> Self:
         """The detector that ``to_artifact`` described; it scores the same to the bit.
 
         Raises:
@@ -297,7 +305,7 @@ class PatchCore:
         check_state(state)
         data = dict(state.config)
         ids, scorers = data.pop("ids"), data.pop("scorers")
-        detector = cls(PatchCoreConfig.from_json(data))
+        detector = cls(PatchCoreConfig.from_json(data), cache=cache)
         graph = None
         if (stored := state.tensors.get("backbone")) is not None:
             graph = CompiledGraph(stored["xml"].tobytes(), stored["weights"].tobytes())

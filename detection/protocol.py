@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -137,6 +138,6 @@ class Detector(Protocol):
         ...
 
     @classmethod
-    def from_artifact(cls, state: DetectorState) -> Self:
-        """The detector that ``to_artifact`` described."""
+    def from_artifact(cls, state: DetectorState, *, cache: Path | None = None) -> Self:
+        """The detector that ``to_artifact`` described; ``cache`` keeps what only saves time."""
         ...

@@ -32,3 +32,11 @@ def small_model() -> Model:
     """Fitted on 20 parts of 160 x 224 pixels, four of them held out."""
     parts = Parts(range(20))
     return fit_model(parts, ids=[f"part-{seed}" for seed in parts.seeds], config=SMALL, seed=3)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what commands cache out of the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

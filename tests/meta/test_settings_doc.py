@@ -13,7 +13,15 @@ from config.processes import BASE_DIR
 READERS = {"text", "flag", "number", "words"}
 DOC = (BASE_DIR / "docs" / "settings.md").read_text()
 # Read with os.environ where the settings cannot be asked yet; documented all the same.
-READ_ELSEWHERE = {"XDG_RUNTIME_DIR", "PATH", "DJANGO_SETTINGS_MODULE", "OMP_NUM_THREADS"}
+# The folders of the core's command line come from the user's desktop, not from our settings.
+READ_ELSEWHERE = {
+    "XDG_RUNTIME_DIR",
+    "XDG_CACHE_HOME",
+    "XDG_STATE_HOME",
+    "PATH",
+    "DJANGO_SETTINGS_MODULE",
+    "OMP_NUM_THREADS",
+}
 
 
 def _product_files() -> list[Path]:
