@@ -32,7 +32,9 @@ class BinCounts:
     def of(cls, bins: Int64Array, *, weights: Float64Array | None = None) -> Self:
         """Count numbers of bins; at least one. Weights are above 0."""
         low = int(bins.min())
-        counts = np.bincount(bins - low, weights=weights)
+        bins -= low  # in place: a fresh array of this size would cost more than the counting
+        counts = np.bincount(bins, weights=weights)
+        bins += low
         used = np.flatnonzero(counts)
         return cls(used + low, counts[used].astype(np.float64))
 
@@ -77,9 +79,30 @@ class WideCounts:
         return found
 
 
-def bin_of(score_map: Float32Array) -> Int64Array:
-    """Number values so that order is kept: the bits of a float32 rise with its value."""
-    bits = np.ascontiguousarray(score_map, dtype=np.float32).view(np.int32)
-    # All bits turn for a negative value, the sign alone for the others.
-    turned = (bits >> 31).view(np.uint32) | np.uint32(0x80000000)
-    return ((bits.view(np.uint32) ^ turned) >> _DROPPED_BITS).astype(np.int64)
+class Binning:
+    """Numbers the values of maps, in memory that is kept: fresh pages cost most of the time."""
+
+    def __init__(self) -> None:
+        self._kept: Int64Array = np.zeros(0, np.int64)
+
+    def bins_of(self, values: Float32Array) -> Int64Array:
+        """Number values so that order is kept: the bits of a float32 rise with its value.
+
+        Args:
+            values: Any shape, float32, no NaN.
+
+        Returns:
+            The same shape, overwritten by the next call; 0 to ``1 << 21``.
+        """
+        if self._kept.size < values.size:
+            self._kept = np.empty(values.size, np.int64)
+        bins = self._kept[: values.size].reshape(values.shape)
+        bits = np.ascontiguousarray(values, dtype=np.float32).view(np.int32)
+        if bits.min() < 0:
+            # All bits turn for a negative value, the sign alone for the others.
+            turned = (bits >> 31).view(np.uint32) | np.uint32(0x80000000)
+            np.right_shift(bits.view(np.uint32) ^ turned, _DROPPED_BITS, out=bins)
+        else:
+            np.right_shift(bits, _DROPPED_BITS, out=bins)
+            bins += 0x80000000 >> _DROPPED_BITS
+        return bins

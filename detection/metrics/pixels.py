@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from detection.metrics.bins import BinCounts, WideCounts, bin_of
+from detection.metrics.bins import BinCounts, Binning, WideCounts
 from detection.metrics.bootstrap import DRAWS
 from detection.metrics.pixel_draws import ImageCounts, area_up_to, pixel_intervals
 from detection.protocol import BoolArray, Float32Array, Float64Array
@@ -52,6 +52,7 @@ class PixelTally:
 
     def __init__(self) -> None:
         self._normal, self._defect, self._overlap = WideCounts(), WideCounts(), WideCounts()
+        self._binning = Binning()
         self._per_image: list[ImageCounts] = []
         self._regions = 0
 
@@ -67,9 +68,9 @@ class PixelTally:
         """
         if mask is not None and mask.shape != score_map.shape:
             raise ValueError(f"the map is {score_map.shape}, its mask {mask.shape}")
-        if np.isnan(score_map).any():
+        if np.isnan(score_map.max()):
             raise ValueError("the map holds NaN")
-        bins = bin_of(score_map)
+        bins = self._binning.bins_of(score_map)
         normal = BinCounts.of(bins.ravel())
         defect = overlap = BinCounts.nothing()
         regions = 0

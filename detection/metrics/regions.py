@@ -77,14 +77,14 @@ class RegionTally:
             box = box_of(mask)
             labels, marked = ndimage.label(mask[box], structure=TOUCHING)
             covered = np.bincount(labels[hot[box]], minlength=marked + 1)[1:]
-            areas = np.bincount(labels.ravel(), minlength=marked + 1)[1:]
+            areas = np.bincount(labels[mask[box]], minlength=marked + 1)[1:]
             overlap, union = int(covered.sum()), int(areas.sum())
             hit = int((covered > 0).sum())
             half_hit = int((covered >= HALF * areas).sum())
         if has_hot:
             box = box_of(hot)
             labels, count = ndimage.label(hot[box], structure=TOUCHING)
-            areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+            areas = np.bincount(labels[hot[box]], minlength=count + 1)[1:]
             shown = areas >= MIN_AREA_PX
             predicted = int(shown.sum())
             union += int(areas.sum()) - overlap
