@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detection.features import FeatureGrid, Polygon, cells_inside, image_digest
+from detection.naming import named_in_order
 from detection.protocol import (
     DetectionError,
     Float16Array,
@@ -43,6 +44,7 @@ class Candidates:
 def collect_candidates(
     images: ImageSource,
     *,
+    ids: Sequence[str],
     read: Callable[[UInt8Array], FeatureGrid],
     configs: Sequence[ScorerConfig],
     limit: int,
@@ -53,7 +55,8 @@ def collect_candidates(
     """The same number of random patches from every image, at most ``limit`` in all.
 
     Raises:
-        DetectionError: Fewer than two images, or all of them the same.
+        DetectionError: Fewer than two images, all of them the same, or one that cannot be read,
+            by its id.
     """
     total = len(images)
     check_count(total)
@@ -64,8 +67,8 @@ def collect_candidates(
     grids_hw: list[tuple[int, int]] = []
     layer_widths: tuple[tuple[int, ...], ...] = ()
     digests: set[bytes] = set()
-    for number, image in enumerate(images):
-        grid = read(image)
+    grids = ((image, read(image)) for image in images)
+    for number, (image, grid) in enumerate(named_in_order(grids, ids)):
         layer_widths = tuple(
             tuple(layer.shape[2] for layer in config.chosen(grid)) for config in configs
         )

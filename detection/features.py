@@ -156,7 +156,8 @@ class FeatureReader:
         """The image's features on one grid.
 
         Raises:
-            DetectionError: Not ``(height, width, 3)`` uint8, or too small.
+            DetectionError: Not ``(height, width, 3)`` uint8, too small, or features that are not
+                finite.
         """
         check_image(image)
         height, width = image.shape[:2]
@@ -165,6 +166,11 @@ class FeatureReader:
             layers = self.engine(resize(image, size_hw))
         else:
             layers = self._read_tiles(image, self.tiles)
+        if not all(np.isfinite(layer).all() for layer in layers):
+            # One such cell in a bank would be nearest to nothing and spoil every mean.
+            raise DetectionError(
+                "The network gave values that are not finite numbers. Check its weights."
+            )
         return FeatureGrid(tuple(layers), (height, width))
 
     def read_many(self, images: Iterable[UInt8Array], *, threads: int = 1) -> Iterator[FeatureGrid]:

@@ -3,7 +3,7 @@
 Reads only; decoding is `detection.decoding`'s. Not an intake: nothing is kept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, overload
@@ -12,10 +12,11 @@ import numpy as np
 
 from detection.decoding import DecodeError, decode_image
 from detection.evaluation import LabelledSource
-from detection.protocol import BoolArray, DetectionError, UInt8Array
+from detection.protocol import BoolArray, DetectionError, Progress, UInt8Array
 
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
 GOOD: Final = "good"
+MOST_NAMED: Final = 10  # files named in one error; more would scroll the first away
 
 
 class FolderError(DetectionError):
@@ -34,7 +35,15 @@ class ImageFiles:
     def __init__(self, paths: Sequence[Path], *, root: Path, bit_depth: int | None = None) -> None:
         self.paths = tuple(paths)
         self.ids = tuple(path.relative_to(root).as_posix() for path in self.paths)
+        self._root = root
         self._bit_depth = bit_depth
+
+    def without(self, ids: Collection[str]) -> "ImageFiles":
+        """The same source less the images of these ids."""
+        kept = [
+            path for path, name in zip(self.paths, self.ids, strict=True) if name not in set(ids)
+        ]
+        return ImageFiles(kept, root=self._root, bit_depth=self._bit_depth)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -48,6 +57,47 @@ class ImageFiles:
             return decode_image(self.paths[number], bit_depth=self._bit_depth, compiled=True)
         except DecodeError as error:
             raise FolderError(f"{self.ids[number]}: {error.message}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file that cannot be decoded.
+
+    Attributes:
+        id: Its path below the folder.
+        reason: What is wrong and what to do.
+    """
+
+    id: str
+    reason: str
+
+
+def find_unreadable(
+    files: ImageFiles, *, on_progress: Progress | None = None
+) -> tuple[Unreadable, ...]:
+    """All files that cannot be decoded, found by decoding each one.
+
+    Args:
+        files: The images.
+        on_progress: Called after each file; may raise to stop.
+    """
+    found: list[Unreadable] = []
+    for number, name in enumerate(files.ids):
+        try:
+            files[number]
+        except FolderError as error:
+            found.append(Unreadable(name, str(error).removeprefix(f"{name}: ")))
+        if on_progress is not None:
+            on_progress(number + 1, len(files), "checking images")
+    return tuple(found)
+
+
+def unreadable_error(found: Sequence[Unreadable], total: int) -> FolderError:
+    """One error that names the unreadable files, the first ten of them with their reasons."""
+    named = " ".join(f"{file.id}: {file.reason}" for file in found[:MOST_NAMED])
+    rest = len(found) - MOST_NAMED
+    more = f" And {rest} more." if rest > 0 else ""
+    return FolderError(f"{len(found)} of {total} images cannot be read. {named}{more}")
 
 
 class MaskFiles(Sequence[BoolArray | None]):
@@ -132,11 +182,14 @@ def read_mask(path: Path) -> BoolArray:
 def _images_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    try:
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        )
+    except OSError as error:
+        raise FolderError(f"{folder} cannot be read ({error.strerror}).") from error
 
 
 def _labelled(directory: Path, bit_depth: int | None) -> LabelledSource:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detection.cli.terminal import Commands, add_common, print_json
+from detection.cli.terminal import Commands, UsageError, add_common, cache_folder, print_json
 from detection.protocol import DetectionError
 
 if TYPE_CHECKING:
@@ -26,20 +26,20 @@ def add_to(commands: Commands) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from detection.decoding import DecodeError, decode_image
+    from detection.decoding import decode_image
     from detection.model import load_model
 
     several = len(options.images) > 1
     if several:
         _check_unique_names(options)
-    model = load_model(options.model, threads=options.threads)
+    model = load_model(options.model, threads=options.threads, cache=cache_folder())
     lines: list[dict[str, Any]] = []
     for path in options.images:
         try:
             image = decode_image(path, bit_depth=options.bit_depth)
-        except DecodeError as error:
+            result = model.score(image)
+        except DetectionError as error:
             raise DetectionError(f"{path}: {error}") from error
-        result = model.score(image)
         if options.heatmap is not None:
             _write_png(_place(options.heatmap, path, several), _overlay(image, result, model))
         if options.mask is not None:
@@ -58,9 +58,9 @@ def _score(options: argparse.Namespace) -> None:
 def _check_unique_names(options: argparse.Namespace) -> None:
     stems = [path.stem for path in options.images]
     if (options.heatmap or options.mask) and len(set(stems)) < len(stems):
-        raise DetectionError("Two images share a name; their pictures would overwrite each other.")
+        raise UsageError("Two images share a name; their pictures would overwrite each other.")
     if options.heatmap is not None and options.heatmap == options.mask:
-        raise DetectionError("--heatmap and --mask need different folders.")
+        raise UsageError("--heatmap and --mask need different folders.")
 
 
 def _result_json(result: ImageResult) -> dict[str, Any]:

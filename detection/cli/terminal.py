@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any, TypeAlias
+
+from detection.protocol import DetectionError
 
 _PROGRESS_EVERY_S = 0.5
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+class UsageError(DetectionError):
+    """Options that do not go together; what argparse itself cannot see."""
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +26,14 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads (default 1)")
     parser.add_argument("--bit-depth", type=int, help="bits in use in 16-bit grey files")
+
+
+def cache_folder() -> Path:
+    """Where this user keeps what only saves time: converted and compiled networks."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    # The standard says to ignore paths that are not absolute.
+    root = Path(home) if Path(home).is_absolute() else Path.home() / ".cache"
+    return root / "secondlook"
 
 
 def positive(text: str) -> int:

@@ -97,7 +97,7 @@ def test_mistakes_end_in_one_line(
         (["fit", str(tmp_path / "same"), "--preset", "huge"], "preset"),
     ]
     for arguments, words in cases:
-        assert main([*arguments, "--out", str(out)]) == 2, arguments
+        assert main([*arguments, "--out", str(out)]) == 1, arguments
         told = capsys.readouterr()
         assert words in told.err, told.err
         assert told.err.count("\n") == 1
@@ -109,7 +109,7 @@ def test_mistakes_end_in_one_line(
         ["score", str(model_folder), str(tmp_path / "tiny/a.png")],
         ["evaluate", str(model_folder), str(tmp_path / "one")],
     ):
-        assert main(arguments) == 2, arguments
+        assert main(arguments) == 1, arguments
         assert capsys.readouterr().err.startswith("error: ")
 
 

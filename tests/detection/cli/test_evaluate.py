@@ -86,7 +86,7 @@ def test_a_log_of_ones_own_or_none(
 def test_a_log_that_cannot_be_written(
     model: str, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["evaluate", model, data, "--log", str(tmp_path)]) == 2
+    assert main(["evaluate", model, data, "--log", str(tmp_path)]) == 1
     assert "cannot be written" in capsys.readouterr().err
     (tmp_path / "state").write_text("a file where a folder should be")
     assert main(["evaluate", model, data, "--json"]) == 0
