@@ -20,7 +20,7 @@ class Evaluation:
         image_auroc: Area under the ROC curve of image scores.
         image_ap: Average precision of image scores.
         f1_best: Largest F1 and its threshold, chosen on this very set: optimistic.
-        pixels: Pixel AUROC, average precision and AUPRO.
+        pixels: Pixel AUROC, average precision, AUPRO, best overlap.
         pixel_threshold: The model's own, where maps were cut for ``regions``.
         regions: Overlap, and places found and right, at the pixel threshold.
         point: Counts and rates at the image threshold.
@@ -99,6 +99,8 @@ class Evaluation:
             "f1_best_threshold": best and best.threshold,
             "pixel_threshold": self.pixel_threshold,
             "pixel_iou": self.regions.iou if pixels else None,
+            "pixel_iou_best": pixels and pixels.iou_best,
+            "pixel_iou_best_threshold": pixels and pixels.iou_best_threshold,
             **{
                 name: region_rates[name].value if name in region_rates else None
                 for name in ("region_recall", "region_recall_half", "region_precision")

@@ -79,6 +79,15 @@ class WideCounts:
         return found
 
 
+def lower_edge(number: int) -> float:
+    """The smallest value that falls into a bin."""
+    bits = np.uint32(number << _DROPPED_BITS)
+    positive = bits >= np.uint32(0x80000000)
+    turned = bits ^ np.uint32(0x80000000) if positive else ~bits
+    # Below 0 the bits fall with the value, so the smallest has the dropped ones set.
+    return float(np.array(turned, np.uint32).view(np.float32))
+
+
 class Binning:
     """Numbers the values of maps, in memory that is kept: fresh pages cost most of the time."""
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from detection.metrics.bins import BinCounts, Binning, WideCounts
+from detection.metrics.bins import BinCounts, Binning, WideCounts, lower_edge
 from detection.metrics.bootstrap import DRAWS
 from detection.metrics.pixel_draws import ImageCounts, area_up_to, pixel_intervals
 from detection.protocol import BoolArray, Float32Array, Float64Array
@@ -31,6 +31,9 @@ class PixelMetrics:
         average_precision: Over all pixels.
         aupro: Mean overlap with each defective place, averaged up to 30 % false positives.
         aupro_strict: The same up to 5 %.
+        iou_best: Largest overlap over union of any threshold, all images together, chosen on
+            this very set: optimistic.
+        iou_best_threshold: What the map must lie above for it, feature units.
         images: Images tallied.
         regions: Defective places in their masks.
     """
@@ -40,6 +43,8 @@ class PixelMetrics:
     average_precision: float
     aupro: float
     aupro_strict: float
+    iou_best: float
+    iou_best_threshold: float
     images: int
     regions: int
 
@@ -104,12 +109,17 @@ class PixelTally:
         found = np.cumsum(defect)
         precision = found / (found + np.cumsum(normal))
         overlap = _from_zero(np.cumsum(place) / self._regions)
+        iou = found / (defects + np.cumsum(normal))
+        best = int(iou.argmax())
+        edge = np.float32(lower_edge(int(used[best])))
         return PixelMetrics(
             auroc=float(np.trapezoid(tpr, fpr)),
             auroc_error=float((normal / normals) @ (defect / defects) / 2),
             average_precision=float(precision @ (defect / defects)),
             aupro=float(area_up_to(fpr, overlap, AUPRO_LIMIT)),
             aupro_strict=float(area_up_to(fpr, overlap, AUPRO_LIMIT_STRICT)),
+            iou_best=float(iou[best]),
+            iou_best_threshold=float(np.nextafter(edge, np.float32(-np.inf))),
             images=len(self._per_image),
             regions=self._regions,
         )

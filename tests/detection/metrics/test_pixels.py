@@ -24,6 +24,9 @@ def test_hand_worked_overlap() -> None:
     assert figures.auroc == pytest.approx(13 / 15)
     assert figures.average_precision == pytest.approx((1 + 1 + 3 / 5) / 3)
     assert figures.auroc_error == 0
+    # Above 3: 2 pixels of the place and no other, of 3 marked; above 0, 3 of 5.
+    assert figures.iou_best == pytest.approx(2 / 3)
+    assert 3 < figures.iou_best_threshold < 4
 
 
 def _random_case(seed: int, *, mean: float = 0.0) -> tuple[Float32Array, BoolArray]:
@@ -82,6 +85,25 @@ def test_any_range_of_values_keeps_its_order() -> None:
         figures = tally.figures()
         assert figures is not None
         assert figures.auroc == 1
+
+
+@pytest.mark.parametrize("mean", [0.0, 5.0, -5.0])
+def test_best_overlap_is_reached_at_its_threshold(mean: float) -> None:
+    cases = [_random_case(seed, mean=mean) for seed in range(3)]
+    tally = PixelTally()
+    for score_map, mask in cases:
+        tally.add(score_map, mask)
+    figures = tally.figures()
+    assert figures is not None
+    heat = np.concatenate([score_map.ravel() for score_map, _ in cases])
+    marked = np.concatenate([mask.ravel() for _, mask in cases])
+
+    def iou(threshold: float) -> float:
+        return float((marked & (heat > threshold)).sum() / (marked | (heat > threshold)).sum())
+
+    assert iou(figures.iou_best_threshold) == pytest.approx(figures.iou_best)
+    every = max(iou(float(value)) for value in np.quantile(heat, np.linspace(0, 1, 300)))
+    assert every - 2e-3 <= figures.iou_best
 
 
 def test_pixels_of_one_kind_have_no_figures() -> None:
