@@ -133,7 +133,7 @@ class TorchEngine:
         import torch
 
         pixels = torch.from_numpy(np.ascontiguousarray(image))[None].to(self.device)
-        with torch.inference_mode(), _TORCH_SETTINGS.held(self.device):
+        with torch.inference_mode(), _TORCH_SETTINGS.held():
             layers = [layer[0].contiguous().cpu() for layer in self.network(pixels)]
         return [layer.numpy() for layer in layers]
 
@@ -168,18 +168,18 @@ class _TorchSettings:
         self._flags: Any = None
 
     @contextmanager
-    def held(self, device: str) -> Iterator[None]:
+    def held(self) -> Iterator[None]:
         """Hold them for one image."""
         import torch
 
         with self._lock:
             if self._inside == 0:
                 self._threads = torch.get_num_threads()
-                if device != "cpu":  # TF32 and timed algorithms would move features
-                    self._flags = torch.backends.cudnn.flags(
-                        enabled=True, deterministic=True, allow_tf32=False
-                    )
-                    self._flags.__enter__()
+                # On a GPU, TF32 and algorithms chosen by timing would move features.
+                self._flags = torch.backends.cudnn.flags(
+                    enabled=True, deterministic=True, allow_tf32=False
+                )
+                self._flags.__enter__()
             self._inside += 1
             torch.set_num_threads(1)
         try:
@@ -188,9 +188,8 @@ class _TorchSettings:
             with self._lock:
                 self._inside -= 1
                 torch.set_num_threads(self._threads)
-                if self._inside == 0 and self._flags is not None:
+                if self._inside == 0:
                     self._flags.__exit__(None, None, None)
-                    self._flags = None
 
 
 _TORCH_SETTINGS = _TorchSettings()

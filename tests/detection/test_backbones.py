@@ -190,14 +190,15 @@ def test_threads_do_not_move_features(name: str) -> None:
 
     import torch
 
-    before = torch.get_num_threads()
+    cudnn = torch.backends.cudnn
+    before = torch.get_num_threads(), cudnn.allow_tf32, cudnn.deterministic
     images = [noise(64, 32 * (1 + seed % 3), seed) for seed in range(12)]
     one, _, _ = build_engine(BackboneSpec(), name=name)
     several, _, _ = build_engine(BackboneSpec(), name=name, threads=3)
     with ThreadPoolExecutor(3) as pool:
         for ours, image in zip(pool.map(several, images), images, strict=True):
             assert equal(ours, one(image))
-    assert torch.get_num_threads() == before
+    assert (torch.get_num_threads(), cudnn.allow_tf32, cudnn.deterministic) == before
 
 
 def test_bf16_is_near_and_only_where_the_chip_has_it(
