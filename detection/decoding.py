@@ -111,8 +111,9 @@ def decode_image(
         source: A file, or its bytes.
         bit_depth: Bits in use in a 16-bit grey file, 9 to 16. Ignored for 8-bit files.
         ground_rgb: What shows through transparent pixels.
-        compiled: Decode plain 8-bit PNGs by compiled loops: the same pixels in a third of the
-            time. For processes that fit or score, which pay for numba's import anyway.
+        compiled: Decode plain 8-bit PNGs by compiled loops and upright JPEGs by OpenCV: the same
+            pixels in half of the time. For processes that fit or score, which load numba and
+            OpenCV anyway.
 
     Returns:
         ``(height, width, 3)`` uint8 in RGB order, C-contiguous, owned by the caller.
@@ -126,8 +127,9 @@ def decode_image(
     data = _read(source)
     format_name = format_of(data)
     check_whole(data, format_name)
-    if compiled and format_name == "PNG":
-        pixels = _plain_png(data)
+    plain = {"PNG": _plain_png, "JPEG": _plain_jpeg}.get(format_name)
+    if compiled and plain is not None:
+        pixels = plain(data)
         if pixels is not None:
             return pixels
     return _decode(data, format_name, bit_depth=bit_depth, ground_rgb=ground_rgb)[0]
@@ -182,6 +184,24 @@ def _plain_png(data: bytes) -> UInt8Array | None:
         return None
     _check_size(plain.width, plain.height)
     return read_plain_pixels(plain)
+
+
+def _plain_jpeg(data: bytes) -> UInt8Array | None:
+    """The pixels by the same libjpeg, straight into the array instead of through two copies."""
+    with _open(data, "JPEG") as image:
+        facts = _facts(image, "JPEG")
+    if facts.needs_copy:
+        return None
+    import cv2
+
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+    if pixels is None or pixels.shape != (facts.height, facts.width, 3):
+        return None
+    return np.asarray(pixels, dtype=np.uint8)
 
 
 def encode_preview(image: UInt8Array, *, max_side: int = 1024, quality: int = 82) -> bytes:

@@ -1,7 +1,6 @@
 import io
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from detection.decoding import DecodeError, decode_image
+from detection.decoding import decode_image
 from detection.png import read_plain_header, read_plain_pixels
 from detection.png_kernels import undo_filters
 from detection.protocol import UInt8Array
 from tests import images
-from tests.detection.test_decoding import BAD_INPUTS, _listed_bad_inputs
+from tests.detection.test_compiled_decoding import outcome
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -165,31 +164,7 @@ def test_loops_name_an_unknown_filter() -> None:
     assert not undo_filters(lines, np.empty((2, 6), np.uint8), 3)
 
 
-@pytest.mark.parametrize("name", sorted(images.BAD_FILES))
-def test_bad_files_end_alike_on_both_ways(name: str) -> None:
-    make, code = images.BAD_FILES[name]
-    assert outcome(make(), compiled=True) == code
-
-
 def test_sizes_are_refused_before_anything_is_inflated() -> None:
     data = MAGIC + header(100_000, 100_000) + chunk(b"IDAT", b"\x78\x9c") + chunk(b"IEND", b"")
     assert read_plain_header(data) is not None
     assert outcome(data, compiled=True) == outcome(data, compiled=False) == "too_large"
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow grumbles about broken tags
-def test_collected_bad_inputs_end_alike_on_both_ways() -> None:
-    listed = [name for name, _ in _listed_bad_inputs() if Path(name).suffix == ".png"]
-    if not listed:
-        pytest.skip("needs the bad-input files")
-    for name in listed:
-        data = (BAD_INPUTS / name).read_bytes()
-        assert outcome(data, compiled=True) == outcome(data, compiled=False), name
-
-
-def outcome(data: bytes, *, compiled: bool) -> str | bytes:
-    """The pixels, or the reason why there are none."""
-    try:
-        return decode_image(data, compiled=compiled).tobytes()
-    except DecodeError as error:
-        return error.code
