@@ -225,7 +225,7 @@ class _Chooser:
         """Squared lengths less all that products of these vectors may be wrong by."""
         wide = np.einsum("ij,ij->i", values, values, dtype=np.float64) * (1.0 - self.rounding)
         with np.errstate(over="ignore"):  # refused by the caller
-            return wide.astype(np.float32)
+            return np.asarray(wide, dtype=np.float32)
 
 
 def _chunks(rows: Int64Array) -> list[Int64Array]:
