@@ -50,6 +50,9 @@ PRESETS: Mapping[str, tuple[ScorerConfig, ...]] = {
 }
 
 
+_WHOLE_NUMBERS = ("side", "bank_size", "candidates", "projection", "threads")
+
+
 @dataclass(frozen=True, slots=True)
 class PatchCoreConfig:
     """Everything that decides what a fit learns, apart from the images and the seed.
@@ -79,7 +82,13 @@ class PatchCoreConfig:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        """Raises DetectionError where a value is out of its range."""
+        """Raises DetectionError where a value has a wrong type or is out of its range."""
+        if not isinstance(self.backbone, BackboneSpec):
+            raise DetectionError("backbone must be a name, or a name with layers and weights.")
+        for name in _WHOLE_NUMBERS:
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise DetectionError(f"{name} must be a whole number, not {value!r}.")
         if self.preset not in PRESETS:
             raise DetectionError(f"preset must be one of {', '.join(PRESETS)}.")
         if self.engine not in ("auto", "openvino", "torch"):

@@ -105,6 +105,16 @@ def test_a_tiny_image_is_refused_at_scoring(small_model: Model) -> None:
         small_model.score(part(1)[:31])
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"side": 96.0}, {"bank_size": True}, {"threads": "4"}, {"candidates": None}, {"backbone": 7}],
+)
+def test_a_setting_of_a_wrong_type_is_named(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    with pytest.raises(DetectionError, match=f"{name} must be a "):
+        fit(Pictures(part(1), part(2)), **wrong)
+
+
 class Spoiled:
     """An engine that gives a NaN for one image."""
 

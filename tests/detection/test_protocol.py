@@ -21,6 +21,7 @@ HEAVY = (
     [
         "detection, detection.protocol, detection.manifest, detection.regions",
         "detection.statistics, detection.model, detection.cli",
+        "detection.decoding, detection.png, detection.mvtec, detection.saved_banks",
     ],
 )
 def test_no_engine_is_loaded_by_importing(modules: str) -> None:
