@@ -18,6 +18,7 @@ from detection.protocol import (
     UInt8Array,
 )
 from detection.scorers import ScorerConfig
+from detection.threads import ordered_map
 
 MIN_IMAGES = 2
 
@@ -51,6 +52,7 @@ def collect_candidates(
     polygon: Polygon | None,
     rng: np.random.Generator,
     on_progress: Progress | None,
+    threads: int = 1,
 ) -> Candidates:
     """The same number of random patches from every image, at most ``limit`` in all.
 
@@ -67,12 +69,16 @@ def collect_candidates(
     grids_hw: list[tuple[int, int]] = []
     layer_widths: tuple[tuple[int, ...], ...] = ()
     digests: set[bytes] = set()
-    grids = ((image, read(image)) for image in images)
-    for number, (image, grid) in enumerate(named_in_order(grids, ids)):
+
+    def look(image: UInt8Array) -> tuple[bytes, FeatureGrid]:
+        return image_digest(image), read(image)
+
+    grids = ordered_map(look, images, threads=threads)
+    for number, (digest, grid) in enumerate(named_in_order(grids, ids)):
         layer_widths = tuple(
             tuple(layer.shape[2] for layer in config.chosen(grid)) for config in configs
         )
-        digests.add(image_digest(image))
+        digests.add(digest)
         cells = np.flatnonzero(cells_inside(polygon, grid.shape))
         if len(cells) > share:
             cells = np.sort(rng.choice(cells, share, replace=False))

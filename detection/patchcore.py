@@ -191,6 +191,7 @@ class PatchCore:
                 polygon=config.region_of_interest,
                 rng=rng,
                 on_progress=on_progress,
+                threads=config.threads,
             )
             self.scorers_ = [
                 Scorer.fit(
@@ -231,9 +232,9 @@ class PatchCore:
         Raises:
             DetectionError: An image is not ``(height, width, 3)`` uint8 or is too small.
         """
-        for image in images:
+        for grid in self.reader_.read_many(images, threads=self.config.threads):
             with limited_threads(self.config.threads):
-                result = self._score_grid(self.reader_.read(image))
+                result = self._score_grid(grid)
             yield result
 
     def score_left_out(self, images: ImageSource) -> Iterator[Scored]:
@@ -242,9 +243,10 @@ class PatchCore:
         Args:
             images: The same images, in the same order, as in ``fit``.
         """
-        for index, image in enumerate(images):
+        grids = self.reader_.read_many(images, threads=self.config.threads)
+        for index, grid in enumerate(grids):
             with limited_threads(self.config.threads):
-                result = self._score_grid(self.reader_.read(image), leave_out=index)
+                result = self._score_grid(grid, leave_out=index)
             yield result
 
     def _score_grid(self, grid: FeatureGrid, *, leave_out: int | None = None) -> Scored:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,7 +23,7 @@ def limited_threads(threads: int) -> Iterator[None]:
 
     Without threadpoolctl nothing is limited.
     """
-    controller = _controller()
+    controller = _controller(len(sys.modules))
     if controller is None:
         yield
         return
@@ -31,8 +32,9 @@ def limited_threads(threads: int) -> Iterator[None]:
 
 
 @lru_cache(maxsize=1)
-def _controller() -> Any:
-    # Looking for the loaded libraries takes milliseconds, so it is done once.
+def _controller(_modules: int) -> Any:
+    # Looking for the loaded libraries takes milliseconds, so it is done again only when more
+    # modules, and with them perhaps another library, were imported.
     import numpy as np  # noqa: F401  its library must be loaded to be found
 
     try:
@@ -58,7 +60,7 @@ def ordered_map(
         source: The items; each is asked for once.
         threads: Items worked on at once; 1 works in the caller's thread.
     """
-    if threads <= 1:
+    if threads <= 1 or (isinstance(source, Sized) and len(source) <= 1):
         yield from map(function, source)
         return
     read = getattr(source, "__getitem__", None)
@@ -66,7 +68,7 @@ def ordered_map(
     if read is not None and isinstance(source, Sized):
         jobs = (partial(_read_and_call, function, read, number) for number in range(len(source)))
     else:
-        jobs = (partial(function, item) for item in source)
+        jobs = _walk_and_call(function, source)
     waiting: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
     try:
@@ -78,6 +80,25 @@ def ordered_map(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _walk_and_call(
+    function: Callable[[Item], Result], source: Iterable[Item]
+) -> Iterator[Callable[[], Result]]:
+    walk = iter(source)
+    while True:
+        try:
+            item = next(walk)
+        except StopIteration:
+            return
+        except Exception as error:  # raised once the items before it had their turn
+            yield partial(_raise, error)
+            return
+        yield partial(function, item)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _read_and_call(

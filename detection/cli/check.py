@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detection.cli.terminal import Commands, Progress, add_common, print_json
+from detection.cli.terminal import Commands, Progress, add_common, cache_folder, print_json
 from detection.protocol import ImageSource
 
 
@@ -38,7 +38,7 @@ def _check(options: argparse.Namespace) -> None:
     if folder.labelled is not None:
         good = np.flatnonzero([not kind for kind in folder.labelled.defect_types])
         images = Subset(folder.labelled.images, good)
-    model = load_model(options.model, threads=options.threads)
+    model = load_model(options.model, threads=options.threads, cache=cache_folder())
     result = sanity_check(
         model, images, np.random.default_rng(options.seed), on_progress=Progress()
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detection.cli.terminal import Commands, Progress, add_common, print_json
+from detection.cli.terminal import Commands, Progress, add_common, cache_folder, print_json
 from detection.protocol import DetectionError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     labelled = read_folder(options.folder, bit_depth=options.bit_depth).labelled
     if labelled is None:
         raise DetectionError(f"{options.folder} has no test folder, so nothing to evaluate on.")
-    model = load_model(options.model, threads=options.threads)
+    model = load_model(options.model, threads=options.threads, cache=cache_folder())
     manifest = read_manifest(options.model)
     if options.log is not None:
         _check_writable(options.log)  # said now, not after minutes of scoring

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from detection.cli.terminal import Commands, Progress, add_common, print_json
+from detection.cli.terminal import Commands, Progress, add_common, cache_folder, print_json
 from detection.protocol import DetectionError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _thresholds(options: argparse.Namespace) -> None:
     limits = _limits(options)
     costs = _costs_by_type(options.miss_of)
     labelled = read_folder(options.folder, bit_depth=options.bit_depth).labelled
-    model = load_model(options.model, threads=options.threads)
+    model = load_model(options.model, threads=options.threads, cache=cache_folder())
     scores = [] if labelled is None else _scores(model, labelled.images)
     types = [] if labelled is None else labelled.defect_types
     normals = [score for score, kind in zip(scores, types, strict=True) if not kind]

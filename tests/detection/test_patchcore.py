@@ -94,6 +94,19 @@ def test_same_seed_same_bytes(detector: PatchCore) -> None:
             np.testing.assert_array_equal(tensor, again.tensors[part][name], err_msg=name)
 
 
+def test_threads_change_nothing_but_the_time(detector: PatchCore) -> None:
+    several = fit(Parts(range(8)), threads=3)
+    for part, tensors in detector.to_artifact().tensors.items():
+        for name, tensor in tensors.items():
+            np.testing.assert_array_equal(
+                tensor, several.to_artifact().tensors[part][name], err_msg=name
+            )
+    source = Parts([30, 31, 32, 33])
+    for ours, theirs in zip(detector.score(source), several.score(source), strict=True):
+        assert ours.score == theirs.score
+        np.testing.assert_array_equal(ours.map, theirs.map)
+
+
 def test_fit_walks_the_images_once() -> None:
     source = Parts(range(4))
     fit(source)

@@ -74,6 +74,18 @@ def test_an_error_is_raised_at_its_turn(threads: int) -> None:
         next(results)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_of_the_source_is_raised_at_its_turn(threads: int) -> None:
+    def source() -> Iterator[int]:
+        yield from range(4)
+        raise ValueError("the fifth is damaged")
+
+    results = ordered_map(str, source(), threads=threads)
+    assert [next(results) for _ in range(4)] == ["0", "1", "2", "3"]
+    with pytest.raises(ValueError, match="the fifth"):
+        next(results)
+
+
 def test_linear_algebra_is_held_and_let_go() -> None:
     from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
