@@ -21,7 +21,7 @@ from detection.protocol import (
 _CHUNK_ROWS = 1024
 _BLOCK_PICKS = 256
 # Rows that may hold the next picks: enough for a block of picks, few enough to walk at each one.
-_CONTENDERS = 8192
+_CONTENDERS = 5000
 _UNIT_ROUNDING = 2.0**-24
 
 

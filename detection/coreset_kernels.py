@@ -67,13 +67,19 @@ def gather_halves(bits: Any, rows: Any, out: Any) -> None:
             out[r, k] *= _HALF_SCALE
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nnan", "nsz"})
+@numba.njit(cache=True, nogil=True)
 def _least(values: Any) -> Any:
-    least = values[0]
-    for p in range(values.shape[0]):
-        if values[p] < least:  # noqa: PLR1730  min() would not become vector instructions
-            least = values[p]
-    return least
+    # Four at a time, since each comparison of a single chain waits for the one before it.
+    a = b = c = d = np.float32(np.inf)
+    whole = values.shape[0] // 4 * 4
+    for p in range(0, whole, 4):
+        a = values[p] if values[p] < a else a
+        b = values[p + 1] if values[p + 1] < b else b
+        c = values[p + 2] if values[p + 2] < c else c
+        d = values[p + 3] if values[p + 3] < d else d
+    for p in range(whole, values.shape[0]):
+        a = values[p] if values[p] < a else a
+    return min(a, b, c, d)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -150,10 +156,13 @@ def absorb(
             if bounds[r, p] == least:
                 measured += 1
                 own = min(own, squared_distance(singles[r], picks[p], width))
+        # Rounding keeps order, so nothing that lies under the exact limit lies over this one.
+        limit = np.float32(own - length)
         for p in range(picks.shape[0]):
-            if bounds[r, p] > least and length + bounds[r, p] < own:
+            if least < bounds[r, p] <= limit:
                 measured += 1
                 own = min(own, squared_distance(singles[r], picks[p], width))
+                limit = np.float32(own - length)
         nearest[rows[r]] = own
     return measured
 

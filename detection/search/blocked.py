@@ -7,9 +7,10 @@ import numpy as np
 from detection.protocol import BoolArray, Float32Array, Float64Array, Int64Array
 from detection.search.distances import Candidates, rounding_of_squares
 
-# One block of products is 2 MB: it stays in the caches between the product and the comparison.
-_QUERIES = 256
-_BANK_ROWS = 2048
+# One block of products is 1.6 MB: it stays in the caches between the product and the comparison.
+# Of 16 shapes measured, within a tenth of the fastest.
+_QUERIES = 400
+_BANK_ROWS = 1024
 
 
 class BlockedFinder:

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -147,3 +149,16 @@ def test_projection_keeps_distances_about() -> None:
     ratio /= np.linalg.norm(vectors[:100] - vectors[100:], axis=1)
     assert 0.9 < ratio.mean() < 1.1
     assert random_projection(small, 64, rng=rng) is small
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_two_threads_choose_what_one_would() -> None:
+    banks = np.random.default_rng(0).normal(size=(2, 3000, 12)).astype(np.float32)
+
+    def choose(vectors: Float32Array) -> list[int]:
+        return list(farthest_first(vectors, 300, rng=np.random.default_rng(0)).picks)
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(choose, banks))
+    assert together == [choose(vectors) for vectors in banks]
+    assert together[0] != together[1]
