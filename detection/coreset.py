@@ -23,6 +23,7 @@ _BLOCK_PICKS = 256
 # Rows that may hold the next picks: enough for a block of picks, few enough to walk at each one.
 _CONTENDERS = 5000
 _UNIT_ROUNDING = 2.0**-24
+_SMALLEST_NORMAL = 2.0**-126  # products below it lose digits or vanish
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,7 @@ class _Chooser:
     def _shortened_squares(self, values: Float32Array) -> Float32Array:
         """Squared lengths less all that products of these vectors may be wrong by."""
         wide = np.einsum("ij,ij->i", values, values, dtype=np.float64) * (1.0 - self.rounding)
+        wide -= 4 * (self.width + 16) * _SMALLEST_NORMAL
         with np.errstate(over="ignore"):  # refused by the caller
             return np.asarray(wide, dtype=np.float32)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from detection.protocol import BoolArray, Float32Array, Float64Array, Int64Array
 from detection.search.blocked import BlockedFinder
-from detection.search.distances import UNIT_ROUNDING, Candidates, paired_distances
+from detection.search.distances import SMALLEST_NORMAL, UNIT_ROUNDING, Candidates, paired_distances
 
 _ROUNDS = 4  # of moving centres; more hardly tighten the clusters
 _ROOM = 8  # candidates kept per query; only a bank full of copies needs more
@@ -102,7 +102,10 @@ class ClusteredFinder:
         mean is longer than its own length and the bank's largest.
         """
         reach = np.sqrt(squares) + 3.0 * math.sqrt(self._largest)
-        return np.asarray(8.0 * (self._width + 8) * UNIT_ROUNDING * reach, dtype=np.float32)
+        smallest = math.sqrt(SMALLEST_NORMAL)
+        return np.asarray(
+            8.0 * (self._width + 8) * (UNIT_ROUNDING * reach + smallest), dtype=np.float32
+        )
 
 
 def _clusters(vectors: Float32Array, count: int) -> tuple[Float32Array, Int64Array]:

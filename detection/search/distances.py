@@ -9,6 +9,8 @@ import numpy as np
 from detection.protocol import BoolArray, DetectionError, Float32Array, Float64Array, Int64Array
 
 UNIT_ROUNDING = 2.0**-24
+# Products below this lose digits or vanish, however small the factors' own roundings.
+SMALLEST_NORMAL = 2.0**-126
 # Squared lengths beyond this could overflow float32 in a sum of three.
 _LARGEST_SQUARE = 1e37
 
@@ -80,7 +82,8 @@ def rounding_of_squares(
         query_squares: ``(queries,)`` squared lengths.
         largest_square: The bank's largest squared length.
     """
-    return 4.0 * (width + 16) * UNIT_ROUNDING * (query_squares + largest_square)
+    relative = UNIT_ROUNDING * (query_squares + largest_square)
+    return 4.0 * (width + 16) * (relative + SMALLEST_NORMAL)
 
 
 def check_allowed(allowed: BoolArray | None, rows: int) -> None:

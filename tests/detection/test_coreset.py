@@ -39,9 +39,9 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_steps")
-@pytest.mark.parametrize("offset", [0.0, 50.0])
-def test_same_picks_in_many_small_steps(offset: float) -> None:
-    vectors = np.random.default_rng(3).normal(offset, 1.0, (1500, 21)).astype(np.float32)
+@pytest.mark.parametrize(("offset", "scale"), [(0, 1), (50, 1), (0, 1e12), (0, 1e-19), (0, 1e-22)])
+def test_same_picks_in_many_small_steps(offset: float, scale: float) -> None:
+    vectors = np.random.default_rng(3).normal(offset, scale, (1500, 21)).astype(np.float32)
     chosen = farthest_first(vectors, 400, rng=np.random.default_rng(0))
     assert chosen.picks.tolist() == plain_picks(vectors, 400, int(chosen.picks[0]))
     assert (np.diff(chosen.radii[1:]) <= 0).all()

@@ -43,7 +43,7 @@ def awkward_vectors(seed: int, rows: int, width: int, how: str) -> Float32Array:
     if how == "clusters":
         centres = rng.normal(size=(4, width)) * 8
         return (centres[rng.integers(4, size=rows)] + rng.normal(size=(rows, width))).astype("f4")
-    return (rng.normal(size=(rows, width)) * 10.0 ** rng.integers(-6, 7)).astype(np.float32)
+    return (rng.normal(size=(rows, width)) * 10.0 ** rng.integers(-22, 13)).astype(np.float32)
 
 
 # One width drawn per example; small blocks, so that a bank spans several of them.
