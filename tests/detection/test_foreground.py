@@ -150,7 +150,7 @@ def test_cells_with_a_tenth_of_the_part_count() -> None:
 
 
 def test_some_cell_always_counts() -> None:
-    image = picture(230, 40, disc(30))  # with its margin under a tenth of the picture
+    image = picture(230, 40, disc(30, (32, 34)))  # margin included, under a tenth
     mask = foreground_mask(image)
     assert not mask.all()
     assert foreground_cells(image, (1, 1)).all()
