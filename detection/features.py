@@ -1,7 +1,6 @@
-"""From an image of any size to one grid of raw patch features: resize, run the engine.
+"""From an image of any size to grids of raw patch features: resize, run the engine.
 
-Everything between the network and the scorers is linear and keeps means, so whitening may come
-before or after it. Not for whitening, banks or distances.
+Also says which of their cells lie in the region of interest. Not for whitening or distances.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -93,48 +91,32 @@ def check_image(image: UInt8Array) -> None:
         )
 
 
-@lru_cache(maxsize=256)
-def pooling_matrix(length: int, width: int) -> Float32Array:
-    """``(length, length)`` weights of a running mean of ``width`` cells, cut at the edges."""
-    places = np.arange(length)
-    band = (np.abs(places[:, None] - places[None, :]) <= width // 2).astype(np.float32)
-    return np.asarray(band / band.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-def pool_grid(grid: Float32Array, width: int) -> Float32Array:
-    """The ``(rows, cols, channels)`` grid after a ``width`` x ``width`` running mean."""
-    rows, cols, channels = grid.shape
-    if width <= 1:
-        return grid
-    down = pooling_matrix(rows, width) @ grid.reshape(rows, cols * channels)
-    across = pooling_matrix(cols, width) @ down.reshape(rows, cols, channels)
-    return np.asarray(across, dtype=np.float32)
-
-
 @dataclass(frozen=True, slots=True)
-class FeatureGrid:
-    """Raw features of one image, every layer on one grid.
+class Features:
+    """Raw features of one image.
 
     Attributes:
-        layers: Per layer ``(rows, cols, channels)`` float32 in the backbone's own space.
+        views: Per view ``(rows, cols, channels)`` float32 in the backbone's own space. All grids
+            cover the same picture; their numbers of rows and columns divide each other.
         size_hw: Size of the image they came from, pixels.
     """
 
-    layers: tuple[Float32Array, ...]
+    views: tuple[Float32Array, ...]
     size_hw: tuple[int, int]
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, cols)."""
-        return self.layers[0].shape[0], self.layers[0].shape[1]
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """(rows, cols) of each view."""
+        return tuple((view.shape[0], view.shape[1]) for view in self.views)
 
-    def joined(self) -> Float32Array:
-        """``(rows, cols, channels)`` of all layers side by side."""
-        return np.concatenate(self.layers, axis=2)
+    @property
+    def finest(self) -> tuple[int, int]:
+        """(rows, cols) of the grid with most cells."""
+        return max(self.shapes)
 
 
 class FeatureReader:
-    """Reads the feature grid of an image with a given engine."""
+    """Reads the features of an image with a given engine."""
 
     def __init__(self, engine: Engine, *, side: int = DEFAULT_SIDE, tiles: Tiles = None) -> None:
         """
@@ -143,7 +125,7 @@ class FeatureReader:
             side: Square root of the largest area looked at at once, pixels.
             tiles: How the image is cut up, for defects that are small beside it: (rows, cols)
                 tiles of ``side`` each; ``native`` for as many as show the image at its own size;
-                None for the whole image at once. Tiles overlap and give one larger grid.
+                None for the whole image at once. Tiles overlap and give larger grids.
 
         Raises:
             DetectionError: ``tiles`` is none of these.
@@ -152,8 +134,8 @@ class FeatureReader:
         self.side = side
         self.tiles = check_tiles(tiles)
 
-    def read(self, image: UInt8Array) -> FeatureGrid:
-        """The image's features on one grid.
+    def read(self, image: UInt8Array) -> Features:
+        """The image's features.
 
         Raises:
             DetectionError: Not ``(height, width, 3)`` uint8, too small, or features that are not
@@ -163,17 +145,17 @@ class FeatureReader:
         height, width = image.shape[:2]
         if self.tiles is None:
             size_hw = working_size(height, width, side=self.side, multiple=self.engine.multiple)
-            layers = self.engine(resize(image, size_hw))
+            views = self.engine(resize(image, size_hw))
         else:
-            layers = self._read_tiles(image, self.tiles)
-        if not all(np.isfinite(layer).all() for layer in layers):
+            views = self._read_tiles(image, self.tiles)
+        if not all(np.isfinite(view).all() for view in views):
             # One such cell in a bank would be nearest to nothing and spoil every mean.
             raise DetectionError(
                 "The network gave values that are not finite numbers. Check its weights."
             )
-        return FeatureGrid(tuple(layers), (height, width))
+        return Features(tuple(views), (height, width))
 
-    def read_many(self, images: Iterable[UInt8Array], *, threads: int = 1) -> Iterator[FeatureGrid]:
+    def read_many(self, images: Iterable[UInt8Array], *, threads: int = 1) -> Iterator[Features]:
         """The features of each image, in order; see `detection.threads.ordered_map`.
 
         Each image is read by one thread, so that its features do not depend on ``threads``.
@@ -199,12 +181,12 @@ class FeatureReader:
         for row in down:
             for col in across:
                 rows, cols = row.pixels(multiple), col.pixels(multiple)
-                for number, layer in enumerate(self.engine(resized[rows, cols])):
-                    per_step = layer.shape[0] // row.length
+                for number, view in enumerate(self.engine(resized[rows, cols])):
+                    per_step = view.shape[0] // row.length
                     if len(joined) == number:
                         shape = (size_hw[0] // multiple, size_hw[1] // multiple)
-                        joined.append(_empty_grid(shape, per_step, layer.shape[2]))
-                    joined[number][row.place(per_step), col.place(per_step)] = layer[
+                        joined.append(_empty_grid(shape, per_step, view.shape[2]))
+                    joined[number][row.place(per_step), col.place(per_step)] = view[
                         row.kept(per_step), col.kept(per_step)
                     ]
         return joined
@@ -299,6 +281,23 @@ def cells_inside(polygon: Polygon | None, shape: tuple[int, int]) -> BoolArray:
     if not inside.any():
         raise DetectionError("The region of interest holds no patch of the image; make it larger.")
     return inside
+
+
+def coarser(inside: BoolArray, shape: tuple[int, int]) -> BoolArray:
+    """A mask of cells on a coarser grid: ``shape`` where at least half of a cell is inside.
+
+    Where no cell is half inside, those that hold the most, so that a small region is never lost.
+
+    Args:
+        inside: ``(rows, cols)``; both are multiples of the shape's.
+        shape: (rows, cols) of the coarser grid.
+    """
+    rows, cols = shape
+    if inside.shape == shape:
+        return inside
+    blocks = inside.reshape(rows, inside.shape[0] // rows, cols, inside.shape[1] // cols)
+    share = blocks.mean(axis=(1, 3))
+    return np.asarray(share >= min(0.5, float(share.max())))
 
 
 def check_polygon(polygon: Sequence[tuple[float, float]]) -> Polygon:

@@ -329,13 +329,13 @@ def _region_embedding(
 ) -> Float32Array | None:
     if not regions or scored.grid_embeddings.size == 0:
         return None
-    rows, cols = scored.grid.shape
+    rows, cols = scored.grid_embeddings.shape[:2]
     height, width = scored.map.shape
     left, top, right, bottom = regions[0].box_xyxy
-    y = (np.arange(rows) + 0.5) * height / rows
-    x = (np.arange(cols) + 0.5) * width / cols
+    y = ((np.arange(rows) + 0.5) * height / rows).astype(np.int64)
+    x = ((np.arange(cols) + 0.5) * width / cols).astype(np.int64)
     inside = ((y >= top) & (y < bottom))[:, None] & ((x >= left) & (x < right))[None, :]
-    inside &= scored.grid > threshold
+    inside &= scored.map[np.ix_(y, x)] > threshold
     if not inside.any():
         peak_x, peak_y = regions[0].peak_xy
         inside[min(rows - 1, peak_y * rows // height), min(cols - 1, peak_x * cols // width)] = True

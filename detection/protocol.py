@@ -83,7 +83,6 @@ class Scored:
         embedding: ``(channels,)`` float32, the image in the backbone's own space: it depends on
             the backbone alone and stays comparable across retrains.
         explanation: Where the oddest cell is and what it was compared with, where the method can.
-        grid: ``(rows, cols)`` float32, the map before it was brought to image size.
         grid_embeddings: ``(rows, cols, channels)`` float16 of each cell in the backbone's own
             space, from which the embedding of a region is averaged; empty where not offered.
     """
@@ -92,7 +91,6 @@ class Scored:
     map: Float32Array
     embedding: Float32Array
     explanation: Explanation | None
-    grid: Float32Array = field(default_factory=lambda: np.empty((0, 0), np.float32))
     grid_embeddings: Float16Array = field(default_factory=lambda: np.empty((0, 0, 0), np.float16))
 
 

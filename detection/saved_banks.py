@@ -75,12 +75,12 @@ def read_provenance(directory: Path) -> tuple[BankProvenance, ...]:
     state = DetectorState(manifest.method, manifest.config, tensors)
     check_state(state)
     ids = tuple(state.config["ids"])
-    sizes_hw, grids_hw = tensors[_IMAGES]["sizes_hw"], tensors[_IMAGES]["grids_hw"]
+    sizes_hw = tensors[_IMAGES]["sizes_hw"]
     banks = []
     for number in range(len(state.config["scorers"])):
         part = f"scorer{number}"
         images, rows, columns = tensors[part]["places"].T.astype(np.int64)
-        cells_hw = sizes_hw[images] / grids_hw[images]
+        cells_hw = sizes_hw[images] / tensors[part]["grids_hw"][images]
         centres_xy = (np.stack([columns, rows], axis=1) + 0.5) * cells_hw[:, ::-1]
         banks.append(BankProvenance(part + _SUFFIX, ids, images, rows, columns, centres_xy))
     return tuple(banks)
@@ -104,9 +104,12 @@ def check_state(state: DetectorState) -> None:
         raise ArtifactError(MANIFEST_NAME, "describes no scorers.")
     images = _Part(_IMAGES, state.tensors)
     images.array("sizes_hw", (len(ids), 2), kinds="iu", at_least=1)
-    grids_hw = images.array("grids_hw", (len(ids), 2), kinds="iu", at_least=1)
+    for name in ("usual_centre", "usual_scale"):
+        images.array(name, (len(scorers),), kinds="f")
+    if not (images.arrays["usual_scale"] > 0.0).all():
+        raise images.wrong("usual_scale", "holds values that are not above 0")
     for number in range(len(scorers)):
-        _check_scorer(_Part(f"scorer{number}", state.tensors), grids_hw)
+        _check_scorer(_Part(f"scorer{number}", state.tensors), len(ids))
     if "backbone" in state.tensors:
         backbone = _Part("backbone", state.tensors)
         backbone.array("xml", (-1,), kinds="u")
@@ -132,7 +135,8 @@ def check_width(scorer: int, *, learned: int, given: int) -> None:
         )
 
 
-def _check_scorer(part: _Part, grids_hw: NDArray[Any]) -> None:
+def _check_scorer(part: _Part, images: int) -> None:
+    grids_hw = part.array("grids_hw", (images, 2), kinds="iu", at_least=1)
     bank = part.array("bank", (-1, -1), kinds="f")
     rows, components = bank.shape
     mean = part.array("whitening_mean", (-1,), kinds="f")

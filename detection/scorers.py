@@ -1,4 +1,4 @@
-"""One view on the feature layers: its whitening, its bank, and what a usual distance is."""
+"""One view of the network: its whitening, its bank, and what a usual distance is."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.backbones import View
 from detection.coreset import farthest_first, random_projection
-from detection.features import FeatureGrid, pool_grid
 from detection.protocol import (
     Float16Array,
     Float32Array,
@@ -28,41 +28,32 @@ _BORROWED = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ScorerConfig:
-    """Which layers a scorer reads and how it judges a distance.
+    """Which view of the network a scorer reads and how it judges a distance.
 
     Attributes:
-        layers: Numbers of the layers joined; numbers beyond the network's last are its last.
-        pooling: Width of the running mean over cells, 1 for none.
+        view: What it reads.
+        bank_share: Share of the bank size of the settings that it takes, in (0, 1].
         per_centre: Distances are judged against those usual at the same bank vector, rather than
             against those usual anywhere.
         components: Most whitened directions per layer.
         shrink: Share of the mean variance added to each direction's.
     """
 
-    layers: tuple[int, ...]
-    pooling: int
-    per_centre: bool
+    view: View
+    bank_share: float = 1.0
+    per_centre: bool = True
     components: int = 112
     shrink: float = 0.01
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as JSON types."""
-        return {**asdict(self), "layers": list(self.layers)}
+        return {**asdict(self), "view": {**asdict(self.view), "layers": list(self.view.layers)}}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The configuration that ``to_json`` wrote."""
-        return cls(**{**data, "layers": tuple(data["layers"])})
-
-    def chosen(self, grid: FeatureGrid) -> list[Float32Array]:
-        """The grid's layers that this scorer reads, each once."""
-        last = len(grid.layers) - 1
-        return [grid.layers[layer] for layer in sorted({min(n, last) for n in self.layers})]
-
-    def raw_vectors(self, grid: FeatureGrid) -> Float32Array:
-        """``(rows * cols, channels)``: the layers read, joined and pooled, not yet whitened."""
-        joined = pool_grid(np.concatenate(self.chosen(grid), axis=2), self.pooling)
-        return joined.reshape(-1, joined.shape[2])
+        view = View(**{**data["view"], "layers": tuple(data["view"]["layers"])})
+        return cls(**{**data, "view": view})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +61,8 @@ class ScorerResult:
     """What a scorer says about one image.
 
     Attributes:
-        cells: ``(rows, cols)`` float32, distances in units of their usual spread.
+        cells: ``(rows, cols)`` float32, how many usual spreads each distance lies above the usual
+            one; about 0 where all is normal.
         distances: ``(rows, cols)`` float32, feature units.
         nearest: ``(rows, cols)`` int64, bank row.
     """
@@ -108,8 +100,6 @@ class Scorer:
         self.places = places
         self.usual = usual
         self.spread = spread
-        # Keeps values positive and those of different scorers alike; changes no ranking.
-        self._base = float(np.mean(usual / spread))
 
     @classmethod
     def fit(
@@ -127,11 +117,11 @@ class Scorer:
         """Whiten the candidates, choose the bank, and learn which distances are usual.
 
         Args:
-            features: ``(rows, channels)`` raw candidates as ``config.raw_vectors`` gives them.
+            features: ``(rows, channels)`` raw candidates of the scorer's view.
             places: ``(rows, 3)`` image number, row, column.
             config: What the scorer reads.
-            layer_widths: Channels of each layer read, in order; they sum to ``channels``.
-            bank_size: Vectors kept.
+            layer_widths: Channels of each layer joined, in order; they sum to ``channels``.
+            bank_size: Vectors kept by a scorer whose bank share is 1.
             projection: Width of the random projection the choice is made on.
             rng: Draws the projection and the first pick.
             on_progress: Called while the bank is chosen.
@@ -155,24 +145,27 @@ class Scorer:
             spread=spread,
         )
 
-    def score(self, grid: FeatureGrid, *, leave_out: int | None = None) -> ScorerResult:
+    def score(
+        self, view: Float32Array | Float16Array, *, leave_out: int | None = None
+    ) -> ScorerResult:
         """How odd each cell is.
 
         Args:
-            grid: The image's features.
+            view: ``(rows, cols, channels)`` raw features of the image.
             leave_out: Number of a fitted image whose bank vectors may not answer.
         """
-        queries = self.whitening.apply(self.config.raw_vectors(grid))
+        rows, cols, channels = view.shape
+        queries = self.whitening.apply(view.reshape(rows * cols, channels))
         allowed = None
         if leave_out is not None:
             allowed = self.places[:, 0] != leave_out
             allowed = allowed if allowed.any() else None
         distances, nearest = self.search.nearest(queries, allowed=allowed)
-        cells = (distances - self.usual[nearest]) / self.spread[nearest] + np.float32(self._base)
+        cells = (distances - self.usual[nearest]) / self.spread[nearest]
         return ScorerResult(
-            cells.astype(np.float32).reshape(grid.shape),
-            distances.reshape(grid.shape),
-            nearest.reshape(grid.shape),
+            cells.astype(np.float32).reshape(rows, cols),
+            distances.reshape(rows, cols),
+            nearest.reshape(rows, cols),
         )
 
     def tensors(self) -> dict[str, NDArray[Any]]:

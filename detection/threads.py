@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,17 +18,43 @@ Result = TypeVar("Result")
 AHEAD = 2
 
 
-@contextmanager
-def limited_threads(threads: int) -> Iterator[None]:
-    """Run the block with at most ``threads`` threads in the linear algebra libraries.
+class _OneThreadEach:
+    """The linear algebra libraries' number of threads, held at one while anybody computes.
 
-    Without threadpoolctl nothing is limited.
+    The number is the whole process's: the first one in notes it, and the last one out sets it
+    again, so that threads that overlap do not restore each other's limit.
     """
-    controller = _controller(len(sys.modules))
-    if controller is None:
-        yield
-        return
-    with controller.limit(limits=threads):
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                controller = _controller(len(sys.modules))
+                self._limit = None if controller is None else controller.limit(limits=1)
+            self._inside += 1
+
+    def __exit__(self, *_raised: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._limit is not None:
+                self._limit.restore_original_limits()
+
+
+_ONE_THREAD_EACH = _OneThreadEach()
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Run the block with one thread in the linear algebra libraries; may overlap with others.
+
+    More threads work on more images, never on one product: the order of its sums, and with it
+    the last bit, would depend on their number. Without threadpoolctl nothing is limited.
+    """
+    with _ONE_THREAD_EACH:
         yield
 
 

@@ -13,7 +13,7 @@ from detection.backbones.engines import (
 )
 from detection.backbones.graphs import CompiledGraph, graph_of, to_graph
 from detection.backbones.networks import build_network
-from detection.backbones.specs import BackboneSpec
+from detection.backbones.specs import BackboneSpec, View
 
 __all__ = [
     "BackboneSpec",
@@ -21,6 +21,7 @@ __all__ = [
     "Engine",
     "OpenVinoEngine",
     "TorchEngine",
+    "View",
     "build_engine",
     "build_network",
     "graph_of",

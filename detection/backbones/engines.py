@@ -7,6 +7,7 @@ there are; several threads may call one engine at once.
 from __future__ import annotations
 
 import importlib.util
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,13 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from detection.backbones.cache import digest_of, read_entry, write_entry
-from detection.backbones.graphs import (
-    LAYOUT,
-    LAYOUT_KEY,
-    MULTIPLE_KEY,
-    CompiledGraph,
-    graph_of,
-)
+from detection.backbones.graphs import FACTS_KEY, LAYOUT, LAYOUT_KEY, CompiledGraph, graph_of
 from detection.backbones.networks import build_network
 from detection.backbones.specs import BackboneSpec
 from detection.protocol import DetectionError, Float32Array, UInt8Array
@@ -38,21 +33,26 @@ IMAGES_BEFORE_FIXED_SIZE = 200
 MAX_FIXED_SIZES = 4
 
 
+Widths = tuple[tuple[int, ...], ...]
+
+
 class Engine(Protocol):
     """Runs a network on one image.
 
     Attributes:
         name: ``openvino`` or ``torch``.
         multiple: Both sides of an image must be multiples of it, pixels.
+        widths: Per view the channels of each of its layers, in the order they are joined.
     """
 
     name: str
     multiple: int
+    widths: Widths
 
     def __call__(self, image: UInt8Array) -> list[Float32Array]:
-        """``(height, width, 3)`` uint8 in; per layer ``(rows, cols, channels)`` float32 out.
+        """``(height, width, 3)`` uint8 in; per view ``(rows, cols, channels)`` float32 out.
 
-        All layers have the same rows and columns. The arrays belong to the caller.
+        The arrays belong to the caller.
         """
         ...
 
@@ -127,6 +127,7 @@ class TorchEngine:
         _check_device(device)
         self.network = network.to(device)
         self.multiple = int(network.multiple)  # type: ignore[arg-type]
+        self.widths = _widths(network.widths)
         self.device = device
 
     def __call__(self, image: UInt8Array) -> list[Float32Array]:
@@ -134,8 +135,8 @@ class TorchEngine:
 
         pixels = torch.from_numpy(np.ascontiguousarray(image))[None].to(self.device)
         with torch.inference_mode(), _TORCH_SETTINGS.held():
-            layers = [layer[0].contiguous().cpu() for layer in self.network(pixels)]
-        return [layer.numpy() for layer in layers]
+            views = [view[0].contiguous().cpu() for view in self.network(pixels)]
+        return [view.numpy() for view in views]
 
 
 def _check_device(device: str) -> None:
@@ -248,20 +249,22 @@ class OpenVinoEngine:
         self._lock = threading.Lock()
         self._seen: dict[tuple[int, int], int] = {}
         self._fixed: dict[tuple[int, int], Any] = {}
-        self._any_size, self.multiple = self._compiled_for_any_size()
+        self._any_size, facts = self._compiled_for_any_size()
+        self.multiple = int(facts["multiple"])
+        self.widths = _widths(facts["widths"])
 
     def __call__(self, image: UInt8Array) -> list[Float32Array]:
         pixels = np.ascontiguousarray(image)[None]
         size_hw = image.shape[:2]
         if size_hw in self._fixed:
             return _infer(self._request(size_hw), pixels)
-        layers = _infer(self._request(None), pixels)
+        views = _infer(self._request(None), pixels)
         if self._is_due(size_hw):
             fixed, _ = self._compiled_anew(size_hw)
-            same = zip(layers, _infer(fixed.create_infer_request(), pixels), strict=True)
+            same = zip(views, _infer(fixed.create_infer_request(), pixels), strict=True)
             if all(np.array_equal(ours, theirs) for ours, theirs in same):
                 self._fixed[size_hw] = fixed
-        return layers
+        return views
 
     def _is_due(self, size_hw: tuple[int, int]) -> bool:
         with self._lock:
@@ -278,7 +281,7 @@ class OpenVinoEngine:
             requests[size_hw] = compiled.create_infer_request()
         return requests[size_hw]
 
-    def _compiled_for_any_size(self) -> tuple[Any, int]:
+    def _compiled_for_any_size(self) -> tuple[Any, Any]:
         """The graph compiled for any size of image, from the cache where it is kept."""
         if self._cache is None:
             return self._compiled_anew(None)
@@ -289,19 +292,20 @@ class OpenVinoEngine:
         if kept is not None:
             line, _, blob = kept.partition(b"\n")
             with suppress(RuntimeError):  # OpenVINO's own checks refused it
-                return self._core.import_model(blob, "CPU", self._properties), int(line)
-        compiled, multiple = self._compiled_anew(None)
-        write_entry(self._cache, key, b"%d\n" % multiple + compiled.export_model().getvalue())
-        return compiled, multiple
+                return self._core.import_model(blob, "CPU", self._properties), json.loads(line)
+        compiled, facts = self._compiled_anew(None)
+        line = json.dumps(facts).encode()
+        write_entry(self._cache, key, line + b"\n" + compiled.export_model().getvalue())
+        return compiled, facts
 
-    def _compiled_anew(self, size_hw: tuple[int, int] | None) -> tuple[Any, int]:
+    def _compiled_anew(self, size_hw: tuple[int, int] | None) -> tuple[Any, Any]:
         model = self._core.read_model(self.graph.xml, self.graph.weights)
         if not model.has_rt_info(LAYOUT_KEY) or model.get_rt_info(LAYOUT_KEY).value != LAYOUT:
             raise DetectionError("The network's graph is of another version; fit the model again.")
         if size_hw is not None:
             model.reshape([1, *size_hw, 3])
         compiled = self._core.compile_model(model, "CPU", self._properties)
-        return compiled, int(model.get_rt_info(MULTIPLE_KEY).value)
+        return compiled, json.loads(model.get_rt_info(FACTS_KEY).value)
 
     def _machine(self) -> str:
         import openvino
@@ -313,7 +317,11 @@ class OpenVinoEngine:
         return [str(word) for word in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")]
 
 
+def _widths(given: Any) -> Widths:
+    return tuple(tuple(int(width) for width in view) for view in given)
+
+
 def _infer(request: Any, pixels: UInt8Array) -> list[Float32Array]:
     result = request.infer([pixels], share_inputs=False)
     # Copied, because the request's own buffers are overwritten by the next image.
-    return [np.array(layer[0], dtype=np.float32) for layer in result.to_tuple()]
+    return [np.array(view[0], dtype=np.float32) for view in result.to_tuple()]

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import torch
 
 # What inputs and outputs mean; a graph of another layout is refused by the engine.
-LAYOUT = "nhwc-joined-1"
+LAYOUT = "nhwc-views-1"
 LAYOUT_KEY = ["secondlook", "layout"]
-MULTIPLE_KEY = ["secondlook", "multiple"]
+FACTS_KEY = ["secondlook", "facts"]
 # Rounding differs between the engines; what a traced network gets wrong differs by far more.
 _AGREEMENT = 1e-2
 
@@ -128,7 +128,8 @@ def to_graph(network: torch.nn.Module) -> CompiledGraph:
         for port in operation.outputs():
             port.get_tensor().set_names(set())
     graph.set_rt_info(LAYOUT, LAYOUT_KEY)
-    graph.set_rt_info(str(network.multiple), MULTIPLE_KEY)
+    facts = {"multiple": int(network.multiple), "widths": network.widths}  # type: ignore[arg-type]
+    graph.set_rt_info(json.dumps(facts), FACTS_KEY)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.xml"
         openvino.save_model(graph, path, compress_to_fp16=False)

@@ -1,4 +1,4 @@
-"""A timm network as one frozen module: normalise, run to the last wanted layer, join the grids."""
+"""A timm network as one frozen module: normalise, run to the last wanted layer, join the views."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from detection.backbones.specs import BackboneSpec
+from detection.backbones.specs import BackboneSpec, View
 from detection.backbones.torchvision_operators import define_missing_torchvision_operators
 from detection.backbones.weights import load_by_order, packaged_file
 from detection.protocol import DetectionError
@@ -46,8 +46,8 @@ def build_network(spec: BackboneSpec) -> tuple[torch.nn.Module, BackboneSpec]:
 
     The returned module takes ``(1, height, width, 3)`` uint8 with both sides multiples of its
     ``multiple``, normalises it the way its weights want, and returns one
-    ``(1, rows, cols, channels)`` tensor per layer, all on the grid of the spec's grid layer. What
-    comes after the last layer is not computed. It may be called from several threads.
+    ``(1, rows, cols, channels)`` tensor per view of the spec. What comes after the last layer is
+    not computed. It may be called from several threads.
 
     Raises:
         DetectionError: An unknown model or layer name, or weights that are missing or do not fit.
@@ -77,7 +77,7 @@ def build_network(spec: BackboneSpec) -> tuple[torch.nn.Module, BackboneSpec]:
         raise DetectionError(f"{spec.name} has no layer named {', '.join(unknown)}.")
     network = network.eval().requires_grad_(False)
     joined = _joined_class()(
-        network, layers, torch.tensor(mean), torch.tensor(std), grid_layer=spec.grid_layer
+        network, layers, torch.tensor(mean), torch.tensor(std), views=spec.views
     )
     return joined.eval(), replace(spec, layers=layers)
 
@@ -102,7 +102,7 @@ def _joined_class() -> type[Any]:
     from torch.nn import functional
 
     class Joined(torch.nn.Module):
-        """Pixels in; the wanted layers of a cut network on one grid, channels last, out."""
+        """Pixels in; the views of a cut network, channels last, out."""
 
         mean: torch.Tensor
         std: torch.Tensor
@@ -114,7 +114,7 @@ def _joined_class() -> type[Any]:
             mean: torch.Tensor,
             std: torch.Tensor,
             *,
-            grid_layer: int,
+            views: Sequence[View],
         ) -> None:
             super().__init__()
             self.network = network
@@ -127,14 +127,21 @@ def _joined_class() -> type[Any]:
             self.seen = threading.local()
             for layer in self.layers:
                 network.get_submodule(layer).register_forward_hook(self._hook(layer))
-            self.strides = self._find_strides()
-            self.grid_stride = self.strides[min(grid_layer, len(layers) - 1)]
-            for stride in self.strides:
-                if stride % self.grid_stride and self.grid_stride % stride:
-                    raise DetectionError(
-                        f"Layers of {stride} and {self.grid_stride} pixels per cell share no grid; "
-                        "choose layers whose strides divide each other."
-                    )
+            self.strides, channels = self._probe()
+            self.views = list(views)
+            for view in self.views:
+                grid = self._grid_stride(view)
+                for number in view.layers_of(len(self.layers)):
+                    stride = self.strides[number]
+                    if stride % grid and grid % stride:
+                        raise DetectionError(
+                            f"Layers of {stride} and {grid} pixels per cell share no grid; choose "
+                            "layers whose strides divide each other."
+                        )
+            self.widths = [
+                [channels[number] for number in view.layers_of(len(self.layers))]
+                for view in self.views
+            ]
             shared = math.lcm(*self.strides)
             self.multiple = shared * math.ceil(MIN_MULTIPLE_PX / shared)
 
@@ -154,27 +161,50 @@ def _joined_class() -> type[Any]:
             self.seen.outputs = {}
             return [outputs[layer] for layer in self.layers]
 
-        def _find_strides(self) -> list[int]:
-            """Pixels per cell of each layer, from one run on a square."""
+        def _probe(self) -> tuple[list[int], list[int]]:
+            """Pixels per cell and channels of each layer, from one run on a square."""
             with torch.no_grad():
                 outputs = self._run(torch.zeros((1, 3, _PROBE_SIDE_PX, _PROBE_SIDE_PX)))
             strides: list[int] = []
+            channels: list[int] = []
             for layer, output in zip(self.layers, outputs, strict=True):
                 if output.ndim == 3:
                     rows = math.isqrt(output.shape[1] - self.prefix_tokens)
+                    channels.append(int(output.shape[2]))
                 elif output.ndim == 4:
                     rows = int(output.shape[1 if self.channels_last else 2])
+                    channels.append(int(output.shape[3 if self.channels_last else 1]))
                 else:
                     raise DetectionError(f"The layer {layer} gives no grid of features.")
                 strides.append(_PROBE_SIDE_PX // max(1, rows))
-            return strides
+            return strides, channels
 
         def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
             batch = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-            outputs = self._run(batch)
-            return tuple(
-                self._on_grid(self._as_grid(output, stride, batch), stride).permute(0, 2, 3, 1)
-                for output, stride in zip(outputs, self.strides, strict=True)
+            grids = [
+                self._as_grid(output, stride, batch)
+                for output, stride in zip(self._run(batch), self.strides, strict=True)
+            ]
+            return tuple(self._view(view, grids).permute(0, 2, 3, 1) for view in self.views)
+
+        def _grid_stride(self, view: View) -> int:
+            return self.strides[min(view.grid, len(self.layers) - 1)]
+
+        def _view(self, view: View, grids: Sequence[torch.Tensor]) -> torch.Tensor:
+            parts = [
+                self._on_grid(grids[number], self.strides[number], self._grid_stride(view))
+                for number in view.layers_of(len(grids))
+            ]
+            joined = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+            if view.pooling == 1:
+                return joined
+            # At the border the mean is over the cells that there are.
+            return functional.avg_pool2d(
+                joined,
+                view.pooling,
+                stride=1,
+                padding=view.pooling // 2,
+                count_include_pad=False,
             )
 
         def _as_grid(self, output: torch.Tensor, stride: int, batch: torch.Tensor) -> torch.Tensor:
@@ -183,14 +213,14 @@ def _joined_class() -> type[Any]:
                 return tokens.reshape(1, tokens.shape[1], batch.shape[2] // stride, -1)
             return output.permute(0, 3, 1, 2) if self.channels_last else output
 
-        def _on_grid(self, grid: torch.Tensor, stride: int) -> torch.Tensor:
+        def _on_grid(self, grid: torch.Tensor, stride: int, wanted: int) -> torch.Tensor:
             """Averages where the layer is finer than wanted, linear between centres if coarser."""
-            if stride < self.grid_stride:
-                return functional.avg_pool2d(grid, self.grid_stride // stride)
-            if stride > self.grid_stride:
+            if stride < wanted:
+                return functional.avg_pool2d(grid, wanted // stride)
+            if stride > wanted:
                 return functional.interpolate(
                     grid,
-                    scale_factor=float(stride // self.grid_stride),
+                    scale_factor=float(stride // wanted),
                     mode="bilinear",
                     align_corners=False,
                     recompute_scale_factor=False,

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import numpy as np
@@ -96,7 +96,7 @@ def half_of(labelled: LabelledSource, half: str | None) -> LabelledSource:
 
 def half_named(name: str) -> str:
     """The half that an image of this name belongs to."""
-    return HALVES[hashlib.sha256(name.encode()).digest()[0] % 2]
+    return HALVES[hashlib.sha256(PurePosixPath(name).name.encode()).digest()[0] % 2]
 
 
 def fits(
