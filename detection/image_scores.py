@@ -12,10 +12,10 @@ from detection.protocol import Float32Array, Float64Array
 # show together.
 _BORROWED = 10.0
 _MAD_TO_SD = 1.4826  # of a normal distribution
-# Standard deviations within which views speak together rather than the loudest alone. Of 1, 2, 3
-# and 5, a plain maximum and a sum: a sum drowns a defect that one view sees in the noise of the
-# others, a maximum listens to the noisiest view where normals are few.
-_SOFTNESS = 2.0
+# Standard deviations within which views speak together rather than the loudest alone. A sum drowns
+# a defect that one view sees in the noise of the others; a maximum listens to the noisiest view
+# where normals are few. 1, 2 and 5 tied (docs/accuracy.md); the largest is the steadiest.
+_SOFTNESS = 5.0
 
 
 def top_mean(cells: Float32Array, *, keep: float) -> float:
