@@ -131,7 +131,8 @@ class Scorer:
         )
         white = whitening.apply(features)
         projected = random_projection(white, projection, rng=rng)
-        chosen = farthest_first(projected, bank_size, rng=rng, on_progress=on_progress)
+        wanted = max(1, round(config.bank_share * bank_size))
+        chosen = farthest_first(projected, wanted, rng=rng, on_progress=on_progress)
         picks = chosen.picks
         bank, origin = white[picks], places[picks]
         distances, nearest = left_out_distances(white, places[:, 0], bank, origin[:, 0])
