@@ -1,11 +1,16 @@
 """What lies in the pools, and what that is enough for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import TruncDate
 
+from detection.calibration import HELD_OUT_SHARE
 from detection.statistics import normals_needed
+from detection.statistics.surprise import LOTS_NEEDED
 from inspection import hooks
 from inspection.models import Image, Part, View
 from training.models import Attestation, GoldenEntry, PoolEntry
@@ -15,13 +20,12 @@ from training.services.snapshots import LEARNABLE, MIN_NORMALS
 USUAL_NORMALS = 100
 # Of each defect type, for testing only: ten of ten caught shows at least 74 %.
 USUAL_DEFECTS = 10
-HELD_OUT_SHARE = 0.2
 State = PoolEntry.State
 
 
 @dataclass(slots=True)
 class Pool:
-    """Counts of one view's pools."""
+    """Counts of one view's pools; ``lots`` (else days) are those of what may calibrate."""
 
     quarantined: int = 0
     verified: int = 0
@@ -29,6 +33,7 @@ class Pool:
     defect: int = 0
     withdrawn: int = 0
     may_calibrate: int = 0
+    lots: int = 0
     golden_normals: int = 0
     golden_defects: int = 0
 
@@ -56,11 +61,16 @@ class Pool:
         """Return what the normals can promise about false alarms."""
         need = normals_needed(0.01)
         held_out = round(HELD_OUT_SHARE * self.may_calibrate)
-        if held_out >= need:
-            return f"About {held_out:,} normals calibrate: a promise of 1 % is possible."
+        # Whole lots are held out; a single one is split instead.
+        lots = min(self.lots, max(1, round(HELD_OUT_SHARE * self.lots)))
+        if held_out >= need and lots >= LOTS_NEEDED:
+            return (
+                f"About {held_out:,} normals of {lots} lots or days calibrate: a promise of 1 % "
+                "is possible where lots are alike."
+            )
         return (
-            f"No promise about false alarms below {need} calibration normals; "
-            f"about {held_out} would calibrate now."
+            f"No promise about false alarms below {need} calibration normals of {LOTS_NEEDED} "
+            f"lots or days; about {held_out:,} of {lots} would calibrate now."
         )
 
     @property
@@ -75,25 +85,16 @@ class Pool:
 
 
 def pool_counts(views: Sequence[View]) -> dict[int, Pool]:
-    """Return the pools of the views, by view id, in two queries."""
+    """Return the pools of the views, by view id: a query per time zone, and one."""
     pools = {view.pk: Pool() for view in views}
-    entries = (
-        PoolEntry.objects.filter(view__in=pools)
-        .values("view")
-        .annotate(
-            quarantined=Count("pk", filter=Q(state=State.QUARANTINED)),
-            verified=Count("pk", filter=Q(state=State.VERIFIED)),
-            used=Count("pk", filter=Q(state=State.USED)),
-            defect=Count("pk", filter=Q(state=State.DEFECT)),
-            withdrawn=Count("pk", filter=Q(state=State.WITHDRAWN)),
-            may_calibrate=Count("pk", filter=Q(state__in=LEARNABLE, may_calibrate=True)),
-        )
-    )
-    for row in entries:
-        pool = pools[row["view"]]
-        pool.quarantined, pool.verified = row["quarantined"], row["verified"]
-        pool.used, pool.defect = row["used"], row["defect"]
-        pool.withdrawn, pool.may_calibrate = row["withdrawn"], row["may_calibrate"]
+    for zone in {view.product.line.site.time_zone for view in views}:
+        here = [view.pk for view in views if view.product.line.site.time_zone == zone]
+        for row in _counts(here, ZoneInfo(zone)):
+            pool = pools[row["view"]]
+            pool.quarantined, pool.verified = row["quarantined"], row["verified"]
+            pool.used, pool.defect = row["used"], row["defect"]
+            pool.withdrawn, pool.may_calibrate = row["withdrawn"], row["calibrating"]
+            pool.lots = row["named_lots"] + row["days"]
     golden = (
         GoldenEntry.objects.filter(view__in=pools)
         .values("view")
@@ -106,6 +107,30 @@ def pool_counts(views: Sequence[View]) -> dict[int, Pool]:
         pools[truth["view"]].golden_defects = truth["defects"]
         pools[truth["view"]].golden_normals = truth["normals"]
     return pools
+
+
+def _counts(view_ids: Sequence[int], zone: ZoneInfo) -> Iterable[Mapping[str, Any]]:
+    """Return a row of counts per view; a day counts as a lot of images that name none."""
+    may = Q(state__in=LEARNABLE, may_calibrate=True)
+    has_lot = ~Q(image__part__lot="")
+    return (
+        PoolEntry.objects.filter(view__in=view_ids)
+        .values("view")
+        .annotate(
+            quarantined=Count("pk", filter=Q(state=State.QUARANTINED)),
+            verified=Count("pk", filter=Q(state=State.VERIFIED)),
+            used=Count("pk", filter=Q(state=State.USED)),
+            defect=Count("pk", filter=Q(state=State.DEFECT)),
+            withdrawn=Count("pk", filter=Q(state=State.WITHDRAWN)),
+            calibrating=Count("pk", filter=may),
+            named_lots=Count("image__part__lot", filter=may & has_lot, distinct=True),
+            days=Count(
+                TruncDate("image__captured_at", tzinfo=zone),
+                filter=may & ~has_lot,
+                distinct=True,
+            ),
+        )
+    )
 
 
 def attestations_of_view(view: View) -> QuerySet[Attestation]:
