@@ -119,6 +119,7 @@ def run(job: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
         seed=job["seed"],
         region_of_interest=job["region_of_interest"],
         threads=job["threads"],
+        cache=Path(job["cache"]),
         on_progress=reporter.stage("Learning"),
     )
     health = _health(images, watch_place=job["watch_place"], reporter=reporter)

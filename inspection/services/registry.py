@@ -155,17 +155,26 @@ def version_load(version: ModelVersion) -> "Model":
         if model is None:
             folder = _materialised(version)
             try:
-                model = load_model(folder, threads=SCORING_THREADS)
+                model = load_model(folder, threads=SCORING_THREADS, cache=network_cache())
             except ArtifactError:
                 # The cached copy is damaged: the blob store has the original, which either
                 # heals it or is damaged itself and is named.
                 shutil.rmtree(folder, ignore_errors=True)
-                model = load_model(_materialised(version), threads=SCORING_THREADS)
+                folder = _materialised(version)
+                model = load_model(folder, threads=SCORING_THREADS, cache=network_cache())
             while len(_loaded) >= KEPT_IN_MEMORY:
                 _loaded.popitem(last=False)
             _loaded[key] = model
         _loaded.move_to_end(key)
         return model
+
+
+def network_cache() -> Path:
+    """Return the folder that keeps converted and compiled networks, for fits and loads alike.
+
+    It only saves seconds: deleting it is safe at any time.
+    """
+    return Path(settings.CACHE_DIR) / "networks"
 
 
 def versions_forget() -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from inspection.models import Person, View
-from inspection.services.registry import version_load, versions_forget
+from inspection.services.registry import network_cache, version_load, versions_forget
 from tests import factories, images
 from tests.training.records import add_mask, add_normal, add_normals
 from training.child import Reporter, StoredImages
@@ -61,7 +61,10 @@ def test_a_whole_run(view: View, engineer: Person) -> None:
     assert "Testing on the golden set" in run.stage_seconds
     assert run.peak_memory_mb is not None
     assert run.peak_memory_mb > 50
+    kept = {path.name for path in network_cache().iterdir()}
+    assert kept, "the next fit converts no network again"
     loaded = version_load(version)
+    assert kept <= {path.name for path in network_cache().iterdir()}
     try:
         odd = loaded.score(images.part_pixels(951, defect=True))
         normal = loaded.score(images.part_pixels(901))

@@ -29,6 +29,7 @@ from inspection.models import Image, ModelVersion, View
 from inspection.services import beats
 from inspection.services.events import event_record
 from inspection.services.queues import stop_requested
+from inspection.services.registry import network_cache
 from training.models import GoldenEntry, PoolEntry, Run, SnapshotEntry
 from training.services.runs import (
     LEASE_S,
@@ -141,6 +142,7 @@ def _job(run: Run, *, out: Path) -> dict[str, Any]:
         "region_of_interest": _corners(box) if box else None,
         "watch_place": not view.any_angle,
         "threads": settings.TRAINING_THREADS,
+        "cache": str(network_cache()),
         "out": str(out),
     }
 

@@ -170,7 +170,7 @@ def test_the_last_four_versions_stay_in_memory(view: View, monkeypatch: pytest.M
     read: list[int] = []
     monkeypatch.setattr(registry, "_materialised", lambda version: version)
 
-    def load(version: ModelVersion, threads: int) -> ModelVersion:
+    def load(version: ModelVersion, threads: int, cache: Path) -> ModelVersion:
         read.append(version.number)
         return version
 
