@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, Self, cast, runtime_checkable
 
@@ -26,12 +25,12 @@ from detection.protocol import (
     Explanation,
     Float32Array,
     ImageSource,
-    Int64Array,
     Progress,
     Scored,
     UInt8Array,
 )
 from detection.regions import Region, find_regions
+from detection.sources import Listed, Subset
 
 __all__ = [
     "ArtifactError",
@@ -47,6 +46,9 @@ __all__ = [
 
 # method name -> module and class; a new method is one line here.
 METHODS: Mapping[str, tuple[str, str]] = {"patchcore": ("detection.patchcore", "PatchCore")}
+
+HELD_OUT, LEFT_OUT = "held-out", "left-out"
+CALIBRATIONS = (HELD_OUT, LEFT_OUT)
 
 # Measured on bottle and glass fibre: about one held-out normal in six shows a region then. At
 # 0.998 every second one does, and regions fit the masks worse; at the maximum faint defects go.
@@ -121,7 +123,7 @@ class Model:
         Raises:
             DetectionError: The image has another shape or type, or is too small.
         """
-        return next(self.score_many(_Listed([image])))
+        return next(self.score_many(Listed([image])))
 
     def score_many(self, images: ImageSource) -> Iterator[ImageResult]:
         """One result per image, in order, as they come."""
@@ -170,6 +172,7 @@ def fit_model(
     seed: int = 0,
     may_calibrate: Sequence[bool] | None = None,
     region_of_interest: Sequence[tuple[float, float]] | None = None,
+    calibrate: str = HELD_OUT,
     threads: int = 1,
     cache: Path | None = None,
     on_progress: Progress | None = None,
@@ -190,6 +193,8 @@ def fit_model(
             are learned and never calibrate. None: all may.
         region_of_interest: Polygon of (x, y) shares of width and height; the rest of the image
             is neither learned nor scored.
+        calibrate: ``held-out`` as above, or ``left-out``: every image is learned and scored as if
+            it had not been. More to learn from, and no promise about false alarms.
         threads: CPU threads used.
         cache: Folder that keeps converted and compiled networks; None for none.
         on_progress: Called with (done, total, note); may raise to stop.
@@ -206,14 +211,19 @@ def fit_model(
         settings["region_of_interest"] = [[float(x), float(y)] for x, y in region_of_interest]
     rng = np.random.default_rng(seed)
     allowed = np.ones(count, np.bool_) if may_calibrate is None else np.array(may_calibrate, bool)
-    held_out, kind = choose_held_out(count, groups, rng=rng, may_calibrate=allowed)
+    if calibrate not in CALIBRATIONS:
+        raise DetectionError(f"calibrate must be {' or '.join(CALIBRATIONS)}.")
+    if calibrate == LEFT_OUT:
+        held_out, kind = np.empty(0, np.int64), KIND_LEFT_OUT
+    else:
+        held_out, kind = choose_held_out(count, groups, rng=rng, may_calibrate=allowed)
     learned = np.setdiff1d(np.arange(count), held_out)
     if kind == KIND_LOTS and groups is not None:
         # The whole lot stays out: its other images would make the held-out ones look too normal.
         lots = {groups[index] for index in held_out}
         learned = np.array([at for at in range(count) if groups[at] not in lots], np.int64)
     detector = detector_class(method).from_config(settings, cache=cache)
-    fitting = Subset(images, learned)
+    fitting = Subset.of(images, learned)
     detector.fit(
         fitting,
         ids=[ids[index] for index in learned],
@@ -224,7 +234,7 @@ def fit_model(
     if kind == KIND_LEFT_OUT:
         results = detector.score_left_out(fitting)
     else:
-        results = detector.score(Subset(images, held_out))
+        results = detector.score(Subset.of(images, held_out))
     total = len(held_out) or count
     calibrating = learned if kind == KIND_LEFT_OUT else held_out
     scores: list[float] = []
@@ -341,44 +351,3 @@ def _region_embedding(
         inside[min(rows - 1, peak_y * rows // height), min(cols - 1, peak_x * cols // width)] = True
     mean = scored.grid_embeddings[inside].mean(axis=0, dtype=np.float64)
     return np.asarray(mean, dtype=np.float32)
-
-
-class Subset:
-    """Some images of a source, in its order, walked without holding them."""
-
-    def __init__(self, images: ImageSource, numbers: Int64Array) -> None:
-        """
-        Args:
-            images: The whole source; read by number where it can be, else walked.
-            numbers: Rising numbers of the images wanted.
-        """
-        self.images = images
-        self.numbers = [int(number) for number in numbers]
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __iter__(self) -> Iterator[UInt8Array]:
-        take = getattr(self.images, "__getitem__", None)
-        if take is not None:
-            for number in self.numbers:
-                yield take(number)
-            return
-        walk = iter(self.images)
-        at = 0
-        for number in self.numbers:
-            yield next(islice(walk, number - at, None))
-            at = number + 1
-
-
-class _Listed:
-    """A list as an image source."""
-
-    def __init__(self, images: list[UInt8Array]) -> None:
-        self.images = images
-
-    def __iter__(self) -> Iterator[UInt8Array]:
-        return iter(self.images)
-
-    def __len__(self) -> int:
-        return len(self.images)

@@ -29,8 +29,9 @@ def add_to(commands: Commands) -> None:
 def _check(options: argparse.Namespace) -> None:
     import numpy as np
 
-    from detection.model import Subset, load_model
+    from detection.model import load_model
     from detection.mvtec import read_folder
+    from detection.sources import Subset
     from detection.synthetic import SYNTHETIC_NOTE, sanity_check
 
     folder = read_folder(options.folder, bit_depth=options.bit_depth)

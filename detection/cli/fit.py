@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,21 @@ def add_to(commands: Commands) -> None:
     fit.add_argument("--preset", help="best (default) or fast")
     fit.add_argument("--backbone", help="a timm model name")
     fit.add_argument("--weights", help="a weights file for --backbone; else its hub")
+    fit.add_argument(
+        "--calibrate",
+        default="held-out",
+        help="held-out (default): on normals that are not learned, which can promise a rate of "
+        "false alarms; left-out: learn all, which promises nothing",
+    )
+    fit.add_argument(
+        "--set",
+        dest="settings",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_setting,
+        help="any other setting of the method, such as side=512, tiles=native, foreground=true",
+    )
     fit.add_argument("--seed", type=int, default=0)
     fit.add_argument(
         "--skip-unreadable",
@@ -39,12 +55,22 @@ def add_to(commands: Commands) -> None:
     fit.set_defaults(command=_fit)
 
 
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, not {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:  # a plain word
+        return name, value
+
+
 def _fit(options: argparse.Namespace) -> None:
     from detection.artifact import check_target
     from detection.model import fit_model, save_model
     from detection.mvtec import FolderError, find_unreadable, read_folder, unreadable_error
 
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = dict(options.settings)
     if options.preset is not None:
         config["preset"] = options.preset
     if options.weights is not None and options.backbone is None:
@@ -64,6 +90,7 @@ def _fit(options: argparse.Namespace) -> None:
             ids=normals.ids,
             method=options.method,
             config=config,
+            calibrate=options.calibrate,
             seed=options.seed,
             threads=options.threads,
             cache=cache_folder(),

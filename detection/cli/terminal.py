@@ -24,7 +24,12 @@ class UsageError(DetectionError):
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Give a command the options that all of them have."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--threads", type=positive, default=1, help="CPU threads (default 1)")
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=_cores(),
+        help="images worked on at once (default: the cores there are); results do not depend on it",
+    )
     parser.add_argument("--bit-depth", type=int, help="bits in use in 16-bit grey files")
 
 
@@ -34,6 +39,13 @@ def cache_folder() -> Path:
     # The standard says to ignore paths that are not absolute.
     root = Path(home) if Path(home).is_absolute() else Path.home() / ".cache"
     return root / "secondlook"
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def positive(text: str) -> int:

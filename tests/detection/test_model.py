@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from detection.calibration import KIND_IMAGES, KIND_LEFT_OUT, KIND_LOTS
-from detection.model import Model, Subset, best_iou_threshold, fit_model, normal_pixel_range
+from detection.model import Model, best_iou_threshold, fit_model, normal_pixel_range
 from detection.protocol import DetectionError
+from detection.sources import Subset
 from tests import images
 from tests.detection.conftest import SMALL, Parts
 

@@ -21,10 +21,11 @@ import numpy as np
 from detection.backbones import Engine
 from detection.evaluation import Evaluator, LabelledSource, append_run, file_list_digest, run_line
 from detection.features import image_digest
-from detection.model import Model, Subset, fit_model
+from detection.model import CALIBRATIONS, Model, fit_model
 from detection.mvtec import ImageFiles, read_folder
 from detection.patchcore import PatchCore
-from detection.protocol import BoolArray, DetectionError, Float32Array, ImageSource, UInt8Array
+from detection.protocol import BoolArray, DetectionError, Float32Array, UInt8Array
+from detection.sources import Subset
 from tests.measure.report import note
 
 FIGURES: Final = ("image_auroc", "image_ap", "pixel_auroc", "aupro", "aupro_05", "pixel_iou_best")
@@ -103,6 +104,7 @@ def fits(
     normals: ImageFiles,
     *,
     config: Mapping[str, Any],
+    calibrate: str,
     seeds: Sequence[int],
     few: int | None,
     draws: int,
@@ -110,7 +112,11 @@ def fits(
     """A model for each seed on all normals, or for each draw on a few of them."""
     if few is None:
         for seed in seeds:
-            yield _fit(f"seed {seed}", normals, normals.ids, config=config, seed=seed)
+            begin = time.perf_counter()
+            model = fit_model(
+                normals, ids=normals.ids, config=config, calibrate=calibrate, seed=seed
+            )
+            yield Fitted(f"seed {seed}", seed, model, time.perf_counter() - begin)
         return
     if few > len(normals):
         raise DetectionError(f"There are {len(normals)} normals, fewer than the {few} to draw.")
@@ -119,21 +125,17 @@ def fits(
         numbers = np.sort(rng.choice(len(normals), few, replace=False))
         ids = [normals.ids[k] for k in numbers]
         some = Subset(normals, numbers)
-        yield _fit(f"draw {draw}", some, ids, config=config, seed=seeds[0] + draw)
-
-
-def _fit(
-    name: str, normals: ImageSource, ids: Sequence[str], *, config: Mapping[str, Any], seed: int
-) -> Fitted:
-    begin = time.perf_counter()
-    model = fit_model(normals, ids=ids, config=config, seed=seed)
-    return Fitted(name, seed, model, time.perf_counter() - begin)
+        seed = seeds[0] + draw
+        begin = time.perf_counter()
+        model = fit_model(some, ids=ids, config=config, calibrate=calibrate, seed=seed)
+        yield Fitted(f"draw {draw}", seed, model, time.perf_counter() - begin)
 
 
 def measure(
     folder: Path,
     *,
     config: Mapping[str, Any],
+    calibrate: str,
     seeds: Sequence[int],
     few: int | None,
     draws: int,
@@ -151,7 +153,9 @@ def measure(
     labelled = half_of(found.labelled, half)
     fitted: list[Fitted] = []
     shared: RememberingEngine | None = None
-    for one in fits(found.normals, config=config, seeds=seeds, few=few, draws=draws):
+    for one in fits(
+        found.normals, config=config, calibrate=calibrate, seeds=seeds, few=few, draws=draws
+    ):
         note(f"{folder.name}: {one.name} fitted in {one.fit_s:.1f} s")
         detector = one.model.detector
         if isinstance(detector, PatchCore):
@@ -244,6 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seeds", type=lambda text: [int(one) for one in text.split(",")], default=[0, 1, 2]
     )
+    parser.add_argument("--calibrate", choices=CALIBRATIONS, default=CALIBRATIONS[0])
     parser.add_argument("--config", type=_config, default={}, help="JSON or a JSON file")
     parser.add_argument("--few", type=int, help="fit on so many random normals")
     parser.add_argument("--draws", type=int, default=20, help="how often, with --few")
@@ -262,6 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reports = measure(
                 options.data / name,
                 config=options.config,
+                calibrate=options.calibrate,
                 seeds=options.seeds,
                 few=options.few,
                 draws=options.draws,
@@ -280,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 path.write_text(json.dumps(report, allow_nan=False))
     if options.out is not None:
         study = {
-            "config": options.config, "seeds": options.seeds, "few": options.few,
+            "config": options.config, "calibrate": options.calibrate, "seeds": options.seeds, "few": options.few,
             "draws": options.draws if options.few else None, "half": options.half,
             "summary": summaries, "runs": runs,
         }  # fmt: skip

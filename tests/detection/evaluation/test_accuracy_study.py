@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from detection.evaluation import LabelledSource, evaluate
-from detection.model import Subset, fit_model
+from detection.model import fit_model
 from detection.mvtec import read_folder
 from detection.protocol import Float32Array, UInt8Array
+from detection.sources import Subset
 from tests import images
 from tests.detection.conftest import SMALL
 from tests.measure.accuracy import (

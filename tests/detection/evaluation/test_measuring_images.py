@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from detection.evaluation import evaluate
-from detection.model import Subset, fit_model
+from detection.model import fit_model
 from detection.mvtec import read_folder
+from detection.sources import Subset
 
 FOLDER = Path(__file__).resolve().parents[4] / "shared" / "data" / "glassfiber"
 NORMALS = 30
