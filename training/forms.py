@@ -6,6 +6,7 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
 from inspection.models import DefectType, View
+from training.recipes import DEFAULTS, PRESETS, TILES
 
 
 class SeveralFilesInput(forms.ClearableFileInput):
@@ -76,6 +77,50 @@ class GoldenForm(forms.Form):
                 ("defect", "defects of no named type"),
                 *((str(kind.pk), f"defect: {kind.name}") for kind in types),
             ]
+
+
+# The button stands at the head of the page, the fields further down.
+TRAIN_FORM_ID = "train"
+
+
+class TrainForm(forms.Form):
+    """How the next model learns; a field that is not sent stands at its default."""
+
+    preset = forms.ChoiceField(
+        label="How thorough",
+        required=False,
+        choices=list(PRESETS.items()),
+        help_text="Try the fast one where a station must decide sooner, and compare the two on "
+        "the golden set.",
+    )
+    tiles = forms.ChoiceField(
+        label="The picture is looked at",
+        required=False,
+        choices=[(name, words) for name, (_, words) in TILES.items()],
+        help_text="Tiles are for defects that are small beside a large picture. A picture takes "
+        "longer with every tile.",
+    )
+    foreground = forms.BooleanField(
+        label="Leave out the ground around the part",
+        required=False,
+        help_text="For parts before an even ground that fills the picture's border. Where the part "
+        "cannot be told from it, all of the picture is looked at. Defects on the ground, and "
+        "pieces broken out of the part's edge, may be left out with it.",
+    )
+    serve = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["form"] = TRAIN_FORM_ID
+
+    def clean_preset(self) -> str:
+        """Return the preset, the default where none is sent."""
+        return str(self.cleaned_data["preset"] or DEFAULTS["preset"])
+
+    def clean_tiles(self) -> str:
+        """Return the name of the tiles, the default where none is sent."""
+        return str(self.cleaned_data["tiles"] or "whole")
 
 
 class PairForm(forms.Form):

@@ -1,7 +1,7 @@
 """Reads of training, each with its permission filter inside."""
 
 from training.selectors.pools import Pool, attestations_of_view, pool_counts, pool_images
-from training.selectors.runs import run_of, runs_of_view
+from training.selectors.runs import run_of, runs_of_view, settings_of_view
 from training.selectors.versions import version_of, versions_of_view
 from training.selectors.views import ViewRow, view_of, view_rows
 
@@ -13,6 +13,7 @@ __all__ = [
     "pool_images",
     "run_of",
     "runs_of_view",
+    "settings_of_view",
     "version_of",
     "versions_of_view",
     "view_of",

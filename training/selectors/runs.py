@@ -1,10 +1,12 @@
 """Runs, of the lines on which a person may train."""
 
+from typing import Any
+
 from django.db.models import QuerySet
 
 from inspection.access import MAKERS, lines_for
 from inspection.errors import NotFoundError
-from inspection.models import Person, View
+from inspection.models import Person, Promotion, View
 from training.models import Run
 
 
@@ -32,3 +34,16 @@ def runs_of_view(view: View) -> QuerySet[Run]:
         .defer("log", "model_version__metrics", "model_version__manifest")
         .order_by("-id")
     )
+
+
+def settings_of_view(view: View) -> dict[str, Any]:
+    """Return the settings by which the view's next model learns unless somebody says otherwise.
+
+    Those of the model that serves, so that a run by schedule makes one of its kind; before any
+    serves, those of the newest run that made one.
+    """
+    runs = Run.objects.filter(view=view, model_version__isnull=False)
+    promotion = Promotion.objects.filter(view=view).order_by("-id").first()
+    if promotion is not None:
+        runs = runs.filter(model_version=promotion.version_id)
+    return dict(runs.order_by("-id").values_list("config", flat=True).first() or {})

@@ -232,7 +232,9 @@ def runs_sweep(*, now: datetime | None = None) -> int:
     return count
 
 
-def run_request_in_slot(*, view: View, slot: str, trigger: str) -> Run | None:
+def run_request_in_slot(
+    *, view: View, slot: str, trigger: str, config: Mapping[str, Any] | None = None
+) -> Run | None:
     """Queue a run for a slot once; ``None`` where the slot was taken or nothing can be learned.
 
     A slot in which there is nothing new is used up by a cancelled run that says so: the tick
@@ -244,7 +246,7 @@ def run_request_in_slot(*, view: View, slot: str, trigger: str) -> Run | None:
 
     try:
         with transaction.atomic():
-            return run_request(view=view, person=None, trigger=trigger, slot=slot)
+            return run_request(view=view, person=None, trigger=trigger, slot=slot, config=config)
     except RunOpenError:
         return None  # asked again at the next tick
     except IntegrityError:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from inspection.models import Policy, View
 from training.models import PoolEntry, Run
+from training.selectors.runs import settings_of_view
 from training.services.pools import pools_release
 from training.services.runs import OPEN_STATES, run_request_in_slot, runs_sweep
 
@@ -20,7 +21,8 @@ from training.services.runs import OPEN_STATES, run_request_in_slot, runs_sweep
 def schedule_tick(*, now: datetime | None = None) -> list[Run]:
     """Release quarantine, recover lost runs, and queue what policies make due; returns new runs.
 
-    A run made here ends as a candidate: a person promotes it.
+    A run made here learns as the model that serves did, and ends as a candidate: a person
+    promotes it.
     """
     now = now or timezone.now()
     pools_release(now=now)
@@ -28,7 +30,9 @@ def schedule_tick(*, now: datetime | None = None) -> list[Run]:
     made = []
     for view, policy in _views_with_rules():
         for slot, trigger in _due(view, policy, now):
-            run = run_request_in_slot(view=view, slot=slot, trigger=trigger)
+            run = run_request_in_slot(
+                view=view, slot=slot, trigger=trigger, config=settings_of_view(view)
+            )
             if run is not None:
                 made.append(run)
     return made

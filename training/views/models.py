@@ -13,12 +13,14 @@ from inspection.errors import DomainError, NotFoundError, RefusedImageError
 from inspection.models import DefectType, Person, View
 from inspection.selectors.thresholds import first_threshold_of, threshold_of
 from training.errors import NothingNewError, RunOpenError
-from training.forms import GoldenForm, NormalsForm
+from training.forms import GoldenForm, NormalsForm, TrainForm
 from training.models import Attestation, PoolEntry, Run
+from training.recipes import choices_of, settings_of
 from training.selectors import (
     attestations_of_view,
     pool_images,
     runs_of_view,
+    settings_of_view,
     versions_of_view,
     view_of,
     view_rows,
@@ -58,6 +60,7 @@ def _view_page(
     *,
     normals_form: NormalsForm | None = None,
     golden_form: GoldenForm | None = None,
+    train_form: TrainForm | None = None,
 ) -> HttpResponse:
     (row,) = view_rows([view])
     versions = Paginator(versions_of_view(view), PAGE_SIZE).get_page(request.GET.get("page"))
@@ -73,9 +76,10 @@ def _view_page(
         "normals_form": normals_form or NormalsForm(),
         "golden_form": golden_form or GoldenForm(view=view, prefix="golden"),
         "pools": _pools(row.pool),
+        "train_form": train_form or TrainForm(initial=choices_of(settings_of_view(view))),
         "retraining": retraining_of(view),
     }
-    status = 400 if normals_form or golden_form else 200
+    status = 400 if normals_form or golden_form or train_form else 200
     return render(request, "training/view.html", context, status=status)
 
 
@@ -124,12 +128,19 @@ def train(request: HttpRequest, view_id: int) -> HttpResponse:
     """Queue a run and go to its page; a refusal is said on the view's page."""
     person = person_of(request)
     view = view_of(person, view_id)
+    form = TrainForm(request.POST)
+    if not form.is_valid():
+        return _view_page(request, view, train_form=form)
+    chosen = form.cleaned_data
     first = not view.promotions.exists()
     try:
         run = run_request(
             view=view, person=person,
             trigger=Run.Trigger.SETUP if first else Run.Trigger.BUTTON,
-            promote_when_done=request.POST.get("serve") == "on",
+            config=settings_of(
+                preset=chosen["preset"], foreground=chosen["foreground"], tiles=chosen["tiles"]
+            ),
+            promote_when_done=chosen["serve"],
         )  # fmt: skip
     except (NothingNewError, RunOpenError) as error:
         messages.warning(request, error.message)

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from inspection.access import MAKERS, allow, person_of
 from inspection.errors import DomainError
 from training.models import Run
+from training.recipes import words_of
 from training.selectors import run_of
 from training.selectors.views import zone_of
 from training.services.runs import OPEN_STATES, run_cancel
@@ -59,6 +60,7 @@ def _context(found: Run) -> dict[str, Any]:
     return {
         "run": found,
         "zone": zone_of(found.view),
+        "recipe": words_of(found.config),
         "is_open": found.state in OPEN_STATES,
         "is_running": found.state == Run.State.RUNNING,
         "stages": stages,
