@@ -213,6 +213,7 @@ def fit_model(
     allowed = np.ones(count, np.bool_) if may_calibrate is None else np.array(may_calibrate, bool)
     if calibrate not in CALIBRATIONS:
         raise DetectionError(f"calibrate must be {' or '.join(CALIBRATIONS)}.")
+    held_out: Int64Array
     if calibrate == LEFT_OUT:
         held_out, kind = np.empty(0, np.int64), KIND_LEFT_OUT
     else:

@@ -40,6 +40,7 @@ class RememberingEngine:
         self.engine = engine
         self.name = engine.name
         self.multiple = engine.multiple
+        self.widths = engine.widths
         self.asked = 0
         self._kept: dict[tuple[tuple[int, ...], bytes], list[Float32Array]] = {}
 
@@ -286,7 +287,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 path.write_text(json.dumps(report, allow_nan=False))
     if options.out is not None:
         study = {
-            "config": options.config, "calibrate": options.calibrate, "seeds": options.seeds, "few": options.few,
+            "config": options.config, "calibrate": options.calibrate,
+            "seeds": options.seeds, "few": options.few,
             "draws": options.draws if options.few else None, "half": options.half,
             "summary": summaries, "runs": runs,
         }  # fmt: skip
