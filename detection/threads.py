@@ -28,20 +28,25 @@ class _OneThreadEach:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
+        self._controller: Any = None
         self._limit: Any = None
 
     def __enter__(self) -> None:
         with self._lock:
             if self._inside == 0:
-                controller = _controller(len(sys.modules))
-                self._limit = None if controller is None else controller.limit(limits=1)
+                self._controller = _controller(len(sys.modules))
+                if self._controller is not None:
+                    _let_any_thread_set(self._controller)
+                    self._limit = self._controller.limit(limits=1)
             self._inside += 1
 
     def __exit__(self, *_raised: object) -> None:
         with self._lock:
             self._inside -= 1
             if self._inside == 0 and self._limit is not None:
+                _let_any_thread_set(self._controller)
                 self._limit.restore_original_limits()
+                _let_any_thread_set(self._controller)
 
 
 _ONE_THREAD_EACH = _OneThreadEach()
@@ -69,6 +74,17 @@ def _controller(_modules: int) -> Any:
     except ImportError:
         return None
     return ThreadpoolController()
+
+
+def _let_any_thread_set(controller: Any) -> None:
+    """Let whichever thread comes next set the number, as the caller's lock makes safe.
+
+    threadpoolctl lets only the thread that set OpenBLAS's number first set it again, as long as
+    that one lives, and ignores all others without a word.
+    """
+    for library in controller.lib_controllers:
+        if clear := getattr(library, "clear_controlling_thread", None):
+            clear(force=True)
 
 
 def ordered_map(

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from detection.threads import AHEAD, limited_threads, ordered_map
+from detection.threads import AHEAD, one_thread_each, ordered_map
 
 
 class Numbered:
@@ -86,14 +86,66 @@ def test_an_error_of_the_source_is_raised_at_its_turn(threads: int) -> None:
         next(results)
 
 
-def test_linear_algebra_is_held_and_let_go() -> None:
+def blas_threads() -> list[int]:
     from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
-    def most() -> int:
-        return max(int(info["num_threads"]) for info in threadpool_info())
+    return [int(info["num_threads"]) for info in threadpool_info() if info["user_api"] == "blas"]
 
-    before = most()
-    with limited_threads(1):
-        held = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
-        assert set(held) == {1}
-    assert most() == before
+
+def test_linear_algebra_is_held_and_let_go() -> None:
+    before = blas_threads()
+    with one_thread_each():
+        assert set(blas_threads()) == {1}
+        with one_thread_each():
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+
+
+def test_threads_that_overlap_let_go_only_when_the_last_is_out() -> None:
+    before = blas_threads()
+    inside, may_leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with one_thread_each():
+            inside.set()
+            may_leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    with one_thread_each():
+        thread.start()
+        assert inside.wait(10)
+    # The one that came first is out, the other still computes.
+    assert set(blas_threads()) == {1}
+    may_leave.set()
+    thread.join()
+    assert blas_threads() == before
+
+
+def test_linear_algebra_is_let_go_after_an_error() -> None:
+    before = blas_threads()
+    with pytest.raises(RuntimeError, match="no memory"), one_thread_each():
+        raise RuntimeError("no memory")
+    assert blas_threads() == before
+
+
+def test_every_thread_is_held_though_another_came_before() -> None:
+    before = blas_threads()
+    held: list[set[int]] = []
+    came, may_leave = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with one_thread_each():
+            held.append(set(blas_threads()))
+        came.set()
+        may_leave.wait(10)  # alive, but out
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert came.wait(10)
+    with one_thread_each():
+        held.append(set(blas_threads()))
+    assert blas_threads() == before
+    may_leave.set()
+    thread.join()
+    assert held == [{1}, {1}]
