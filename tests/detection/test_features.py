@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detection.backbones import BackboneSpec, build_engine
+from detection.backbones import BackboneSpec, View, build_engine
 from detection.features import (
     FeatureReader,
+    Features,
     cells_inside,
     check_polygon,
-    pool_grid,
+    coarser,
     tile_spans,
     working_size,
 )
@@ -44,14 +45,6 @@ def test_working_size_by_hand() -> None:
         working_size(31, 500, side=384, multiple=32)
 
 
-def test_pooling_is_a_mean_cut_at_the_edges() -> None:
-    grid = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
-    pooled = pool_grid(grid, 3)[..., 0]
-    assert pooled[1, 1] == pytest.approx(grid[0:3, 0:3].mean())
-    assert pooled[0, 3] == pytest.approx(grid[0:2, 2:4].mean())
-    assert pool_grid(grid, 1) is grid
-
-
 def test_polygon_cells_by_hand() -> None:
     left_half = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
     inside = cells_inside(left_half, (3, 4))
@@ -76,36 +69,82 @@ def test_refuses_a_region_without_cells() -> None:
         cells_inside(sliver, (4, 4))
 
 
+def test_a_coarse_cell_counts_when_half_of_it_does() -> None:
+    inside = np.zeros((4, 6), np.bool_)
+    inside[0, 0] = True  # a quarter of its cell
+    inside[0:2, 2] = True  # a half
+    inside[2:4, 4:6] = True  # all
+    inside[2, 0:2] = inside[3, 0] = True  # three quarters
+    np.testing.assert_array_equal(
+        coarser(inside, (2, 3)), [[False, True, False], [True, False, True]]
+    )
+    # Rows and columns may shrink by different factors.
+    np.testing.assert_array_equal(coarser(inside, (4, 2))[1], [False, False])
+    assert coarser(inside, (4, 6)) is inside
+
+
+def test_a_region_smaller_than_a_coarse_cell_is_kept() -> None:
+    inside = np.zeros((8, 12), np.bool_)
+    inside[5, 9] = True
+    np.testing.assert_array_equal(np.argwhere(coarser(inside, (2, 3))), [[1, 2]])
+    inside[4:6, 3] = True  # two cells of another block: only the fullest stays
+    np.testing.assert_array_equal(np.argwhere(coarser(inside, (2, 3))), [[1, 0]])
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 2, 4]), st.integers(0, 999))
+def test_a_coarser_mask_is_never_empty(rows: int, cols: int, times: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    inside = rng.random((rows * times, cols * times)) < 0.1
+    inside[rng.integers(rows * times), rng.integers(cols * times)] = True
+    found = coarser(inside, (rows, cols))
+    assert found.shape == (rows, cols)
+    assert found.any()
+    blocks = inside.reshape(rows, times, cols, times).any(axis=(1, 3))
+    assert not (found & ~blocks).any()
+
+
 class FakeEngine:
-    """Three layers of cells of 16 pixels that know only the image's mean."""
+    """Two views, of cells of 16 and 32 pixels, that know only the image's mean."""
 
     name = "fake"
     multiple = 32
+    widths = ((2, 3), (4,))
 
     def __call__(self, image: UInt8Array) -> list[Float32Array]:
         height, width = image.shape[:2]
         mean = np.float32(image.mean())
         return [
-            np.full((height // 16, width // 16, channels), mean, np.float32)
-            for channels in (2, 3, 4)
+            np.full((height // cell, width // cell, channels), mean, np.float32)
+            for cell, channels in ((16, 5), (32, 4))
         ]
 
 
-def test_reader_brings_all_layers_to_one_grid() -> None:
-    grid = FeatureReader(FakeEngine()).read(np.full((320, 640, 3), 7, np.uint8))
-    rows, cols = grid.shape
-    assert (rows, cols) == (16, 34) or abs(rows * cols * 256 - 384**2) < 0.2 * 384**2
+def test_reader_gives_every_view_on_its_own_grid() -> None:
+    features = FeatureReader(FakeEngine()).read(np.full((320, 640, 3), 7, np.uint8))
+    rows, cols = features.finest
+    assert abs(rows * cols * 256 - 384**2) < 0.2 * 384**2
     assert cols > rows
-    assert grid.joined().shape == (rows, cols, 9)
-    np.testing.assert_allclose(grid.joined(), 7.0, rtol=1e-5)
-    assert grid.size_hw == (320, 640)
+    assert features.shapes == ((rows, cols), (rows // 2, cols // 2))
+    assert [view.shape[2] for view in features.views] == [5, 4]
+    for view in features.views:
+        np.testing.assert_allclose(view, 7.0, rtol=1e-5)
+    assert features.size_hw == (320, 640)
+
+
+def test_the_finest_grid_is_found_wherever_it_stands() -> None:
+    views = [np.zeros((rows, 2 * rows, 1), np.float32) for rows in (4, 8, 2)]
+    assert Features(tuple(views), (64, 128)).finest == (8, 16)
 
 
 class NearbyEngine:
-    """Cells of 16 pixels; each knows the mean of the cells within four of it, zeros outside."""
+    """Cells of 16 pixels as they are, and with the mean of those within four, zeros outside.
+
+    A third view, of cells of 32 pixels, knows its own mean.
+    """
 
     name = "nearby"
     multiple = 32
+    widths = ((3,), (3,), (3,))
 
     def __init__(self) -> None:
         self.sizes_hw: list[tuple[int, ...]] = []
@@ -116,7 +155,9 @@ class NearbyEngine:
         cells = image.reshape(height // 16, 16, width // 16, 16, 3).mean((1, 3))
         around = np.pad(cells, ((4, 4), (4, 4), (0, 0)))
         windows = np.lib.stride_tricks.sliding_window_view(around, (9, 9), axis=(0, 1))
-        return [cells.astype(np.float32), windows.mean((3, 4)).astype(np.float32)]
+        coarse = cells.reshape(height // 32, 2, width // 32, 2, 3).mean((1, 3))
+        views = (cells, windows.mean((3, 4)), coarse)
+        return [np.ascontiguousarray(view, np.float32) for view in views]
 
 
 @pytest.mark.parametrize("tiles", ["native", (2, 3), (3, 1), (1, 1)])
@@ -129,9 +170,9 @@ def test_tiles_give_the_grid_of_the_whole_image(tiles: tuple[int, int] | str) ->
     tiled = FeatureReader(engine, side=side, tiles=tiles).read(image)  # type: ignore[arg-type]
     assert len(engine.sizes_hw) == (4 if tiles == "native" else tiles[0] * tiles[1])  # type: ignore[operator]
     assert len(set(engine.sizes_hw)) == 1
-    assert tiled.shape == whole.shape == (60, 78)
+    assert tiled.shapes == whole.shapes == ((60, 78), (60, 78), (30, 39))
     assert tiled.size_hw == (960, 1248)
-    for ours, theirs in zip(tiled.layers, whole.layers, strict=True):
+    for ours, theirs in zip(tiled.views, whole.views, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -139,22 +180,25 @@ def test_tiles_look_closer_and_keep_the_places() -> None:
     image = np.zeros((800, 1200, 3), np.uint8)
     image[600:620, 300:320] = 255
     for tiles in (None, (2, 2), (3, 4), "native"):
-        grid = FeatureReader(NearbyEngine(), side=224, tiles=tiles).read(image)
-        rows, cols = grid.shape
-        row, col = np.unravel_index(grid.layers[0][..., 0].argmax(), grid.shape)
-        # The middle of the hottest cell lies on the spot, or within a cell of it.
-        assert abs((row + 0.5) * 800 / rows - 610) <= 800 / rows
-        assert abs((col + 0.5) * 1200 / cols - 310) <= 1200 / cols
+        features = FeatureReader(NearbyEngine(), side=224, tiles=tiles).read(image)
+        for view in (features.views[0], features.views[2]):
+            rows, cols = view.shape[:2]
+            row, col = np.unravel_index(view[..., 0].argmax(), (rows, cols))
+            # The middle of the hottest cell lies on the spot, or within a cell of it.
+            assert abs((row + 0.5) * 800 / rows - 610) <= 800 / rows
+            assert abs((col + 0.5) * 1200 / cols - 310) <= 1200 / cols
+        rows, cols = features.finest
         cells = {None: 196, (2, 2): 4 * 196, (3, 4): 12 * 196, "native": 50 * 75}[tiles]
         assert rows * cols == pytest.approx(cells, rel=0.15)
 
 
 def test_tiled_features_of_the_default_network_are_near_those_of_the_whole() -> None:
-    engine, _, _ = build_engine(BackboneSpec())
+    views = tuple(View((number,), number) for number in range(3))
+    engine, _, _ = build_engine(BackboneSpec(views=views))
     image = images.part_pixels(3, height=416, width=640)
     whole = FeatureReader(engine, side=1_000).read(image)
     tiled = FeatureReader(engine, side=1_000, tiles=(2, 2)).read(image)
-    for ours, theirs, most in zip(tiled.layers, whole.layers, (1e-3, 1e-2, 0.3), strict=True):
+    for ours, theirs, most in zip(tiled.views, whole.views, (1e-3, 1e-2, 0.3), strict=True):
         spread = np.linalg.norm(theirs - theirs.mean((0, 1)), axis=2).mean()
         assert np.linalg.norm(ours - theirs, axis=2).max() < most * spread
 
@@ -183,9 +227,9 @@ def test_refuses_other_tiles(tiles: Any) -> None:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_many_images_come_in_order(threads: int) -> None:
     pictures = [np.full((64, 32 * (1 + n % 3), 3), n, np.uint8) for n in range(11)]
-    grids = list(FeatureReader(FakeEngine()).read_many(pictures, threads=threads))
-    assert [grid.size_hw for grid in grids] == [picture.shape[:2] for picture in pictures]
-    assert [grid.layers[0].max() for grid in grids] == list(range(11))
+    read = list(FeatureReader(FakeEngine()).read_many(pictures, threads=threads))
+    assert [features.size_hw for features in read] == [picture.shape[:2] for picture in pictures]
+    assert [features.views[0].max() for features in read] == list(range(11))
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (64, 64, 4)])

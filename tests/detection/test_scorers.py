@@ -1,7 +1,8 @@
-import numpy as np
-import pytest
+import json
 
-from detection.features import FeatureGrid
+import numpy as np
+
+from detection.backbones import View
 from detection.scorers import (
     Scorer,
     ScorerConfig,
@@ -9,6 +10,7 @@ from detection.scorers import (
     left_out_distances,
     usual_distances,
 )
+from detection.whitening import Whitening
 
 
 def test_left_out_distances_never_use_the_own_image() -> None:
@@ -53,30 +55,48 @@ def test_joined_layers_are_whitened_each_by_itself() -> None:
     assert not whitening.matrix[2:, :2].any()
 
 
-@pytest.mark.parametrize("pooling", [1, 3])
-def test_a_strange_patch_stands_out_and_names_its_neighbour(pooling: int) -> None:
+def test_a_strange_patch_stands_out_and_names_its_neighbour() -> None:
     rng = np.random.default_rng(0)
-    config = ScorerConfig(layers=(0, 5), pooling=pooling, per_centre=True)
-    grids = [
-        FeatureGrid((rng.normal(size=(6, 9, 4)).astype(np.float32),), (60, 90)) for _ in range(8)
-    ]
-    features = np.concatenate([config.raw_vectors(grid) for grid in grids]).astype(np.float16)
+    config = ScorerConfig(View())
+    views = [rng.normal(size=(6, 9, 4)).astype(np.float32) for _ in range(8)]
+    features = np.concatenate([view.reshape(54, 4) for view in views]).astype(np.float16)
     rows, cols = np.unravel_index(np.tile(np.arange(54), 8), (6, 9))
     places = np.stack([np.repeat(np.arange(8), 54), rows, cols], axis=1).astype(np.int64)
     scorer = Scorer.fit(
         features, places, config=config, layer_widths=(4,), bank_size=100, projection=32, rng=rng
     )
-    odd = grids[0].layers[0].copy()
+    odd = views[0].copy()
     odd[2, 7] += 30.0
-    result = scorer.score(FeatureGrid((odd,), (60, 90)))
-    peak = np.unravel_index(result.cells.argmax(), result.cells.shape)
-    assert np.abs(np.array(peak) - (2, 7)).max() <= pooling // 2
+    result = scorer.score(odd)
+    assert result.cells.shape == result.distances.shape == result.nearest.shape == (6, 9)
+    assert np.unravel_index(result.cells.argmax(), result.cells.shape) == (2, 7)
     kept = scorer.places[result.nearest[0, 0]]
     np.testing.assert_allclose(
         scorer.search.bank[result.nearest[0, 0]],
         scorer.whitening.apply(features[kept[0] * 54 + kept[1] * 9 + kept[2]]),
         atol=1e-5,
     )
-    alone = scorer.score(grids[0], leave_out=0)
+    alone = scorer.score(views[0], leave_out=0)
     assert (scorer.places[alone.nearest.ravel(), 0] != 0).all()
-    assert (alone.distances >= scorer.score(grids[0]).distances).all()
+    assert (alone.distances >= scorer.score(views[0]).distances).all()
+
+
+def test_a_distance_is_read_against_what_is_usual_where_it_lands() -> None:
+    bank = np.array([[0.0, 0.0], [10.0, 0.0]], np.float32)
+    scorer = Scorer(
+        ScorerConfig(View()),
+        whitening=Whitening(np.zeros(2, np.float32), np.eye(2, dtype=np.float32)),
+        bank=bank,
+        places=np.array([[0, 0, 0], [1, 0, 0]]),
+        usual=np.array([1.0, 3.0], np.float32),
+        spread=np.array([0.5, 2.0], np.float32),
+    )
+    result = scorer.score(np.array([[[0.0, 2.0], [10.0, 2.0], [9.0, 0.0]]], np.float32))
+    np.testing.assert_array_equal(result.nearest, [[0, 1, 1]])
+    np.testing.assert_allclose(result.distances, [[2.0, 2.0, 1.0]], rtol=1e-6)
+    np.testing.assert_allclose(result.cells, [[2.0, -0.5, -1.0]], rtol=1e-6)
+
+
+def test_a_configuration_survives_json() -> None:
+    config = ScorerConfig(View((0, 2), 1, 3), bank_share=0.25, per_centre=False, components=7)
+    assert ScorerConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
