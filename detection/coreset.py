@@ -234,15 +234,14 @@ def _chunks(rows: Int64Array) -> list[Int64Array]:
     return [rows[at : at + _CHUNK_ROWS] for at in range(0, len(rows), _CHUNK_ROWS)]
 
 
-def random_projection(
-    vectors: Float32Array, width: int, *, rng: np.random.Generator
-) -> Float32Array:
-    """``(rows, width)``: the vectors on random directions, distances kept about the same.
+def random_directions(channels: int, width: int, *, rng: np.random.Generator) -> Float32Array:
+    """``(channels, width)`` to multiply vectors with: distances stay about the same.
+
+    The identity where there are no more channels than ``width``; nothing is drawn then.
 
     Source: Johnson and Lindenstrauss (1984); the use in PatchCore, arXiv:2106.08265, 3.2.
     """
-    channels = vectors.shape[1]
     if channels <= width:
-        return vectors
-    directions = rng.standard_normal((channels, width)).astype(np.float32) / np.sqrt(width)
-    return np.asarray(vectors @ directions.astype(np.float32), dtype=np.float32)
+        return np.eye(channels, dtype=np.float32)
+    directions = rng.standard_normal((channels, width)) / np.sqrt(width)
+    return directions.astype(np.float32)

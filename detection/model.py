@@ -25,6 +25,7 @@ from detection.protocol import (
     Explanation,
     Float32Array,
     ImageSource,
+    Int64Array,
     Progress,
     Scored,
     UInt8Array,

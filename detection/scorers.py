@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.backbones import View
-from detection.coreset import farthest_first, random_projection
+from detection.coreset import farthest_first, random_directions
 from detection.protocol import (
     Float16Array,
     Float32Array,
@@ -24,6 +24,7 @@ from detection.whitening import Whitening, fit_whitening
 # A centre with few patches of its own borrows from the whole: as if this many usual ones had
 # landed there too.
 _BORROWED = 10.0
+_CHUNK_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +130,18 @@ class Scorer:
         whitening = joined_whitening(
             features, layer_widths, components=config.components, shrink=config.shrink
         )
-        white = whitening.apply(features)
-        projected = random_projection(white, projection, rng=rng)
+        directions = random_directions(whitening.matrix.shape[1], projection, rng=rng)
+        projected = np.empty((len(features), directions.shape[1]), np.float32)
+        for start in range(0, len(features), _CHUNK_ROWS):
+            chunk = slice(start, start + _CHUNK_ROWS)
+            np.matmul(whitening.apply(features[chunk]), directions, out=projected[chunk])
         wanted = max(1, round(config.bank_share * bank_size))
         chosen = farthest_first(projected, wanted, rng=rng, on_progress=on_progress)
         picks = chosen.picks
-        bank, origin = white[picks], places[picks]
-        distances, nearest = left_out_distances(white, places[:, 0], bank, origin[:, 0])
+        bank, origin = whitening.apply(features[picks]), places[picks]
+        distances, nearest = left_out_distances(
+            features, places[:, 0], bank, origin[:, 0], whitening=whitening
+        )
         usual, spread = usual_distances(distances, nearest, len(bank), per_centre=config.per_centre)
         return cls(
             config,
@@ -217,30 +223,34 @@ def joined_whitening(
 
 
 def left_out_distances(
-    vectors: Float32Array,
+    features: Float16Array | Float32Array,
     images: Int64Array,
     bank: Float32Array,
     bank_images: Int64Array,
+    *,
+    whitening: Whitening,
 ) -> tuple[Float32Array, Int64Array]:
     """Each candidate's distance to the nearest bank vector that another image gave.
 
     Args:
-        vectors: ``(rows, components)`` whitened candidates, those of one image side by side.
+        features: ``(rows, channels)`` raw candidates, those of one image side by side.
         images: ``(rows,)`` their image numbers.
         bank: ``(bank rows, components)``.
         bank_images: ``(bank rows,)``.
+        whitening: From raw to bank space; applied image by image, which keeps memory small.
 
     Returns:
         ``(rows,)`` float32 distances and ``(rows,)`` int64 bank rows. A candidate whose image
         gave the whole bank is measured against all of it.
     """
     search = ExactSearch(bank)
-    distances = np.empty(len(vectors), np.float32)
-    nearest = np.empty(len(vectors), np.int64)
+    distances = np.empty(len(features), np.float32)
+    nearest = np.empty(len(features), np.int64)
     edges = np.flatnonzero(np.diff(images)) + 1
     for start, stop in zip((0, *edges), (*edges, len(images)), strict=True):
         allowed = bank_images != images[start]
-        found = search.nearest(vectors[start:stop], allowed=allowed if allowed.any() else None)
+        white = whitening.apply(features[start:stop])
+        found = search.nearest(white, allowed=allowed if allowed.any() else None)
         distances[start:stop], nearest[start:stop] = found
     return distances, nearest
 
