@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from detection.backbones import (
     BackboneSpec,
     OpenVinoEngine,
     TorchEngine,
+    View,
     build_engine,
     build_network,
     engines,
+    networks,
     to_graph,
     torchvision_operators,
 )
@@ -59,11 +62,12 @@ def equal(ours: list[Float32Array], theirs: list[Float32Array]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
-def test_default_reads_three_layers_on_one_grid_with_its_packaged_weights(network: Any) -> None:
+def test_default_joins_two_of_three_layers_with_its_packaged_weights(network: Any) -> None:
     assert network.layers == ["blocks.2", "blocks.4", "blocks.5"]
     assert network.strides == [8, 16, 32]
-    shapes = [layer.shape for layer in TorchEngine(network)(noise(*SMALL))]
-    assert shapes == [(4, 6, 40), (4, 6, 112), (4, 6, 192)]
+    engine = TorchEngine(network)
+    assert engine.widths == ((40, 112),)
+    assert [view.shape for view in engine(noise(*SMALL))] == [(4, 6, 152)]
     # Half grey is zero for these weights; ImageNet's mean and deviation would be wrong.
     assert float(network.mean.max()) == float(network.std.max()) == 127.5
 
@@ -92,24 +96,100 @@ def test_the_reference_averages_down_and_interpolates_up() -> None:
     np.testing.assert_allclose(up, [0.0, 1.0, 3.0, 4.0])
 
 
-@pytest.mark.parametrize("grid_layer", [0, 1, 7])
-def test_layers_come_to_one_grid_as_the_reference_says(grid_layer: int, tmp_path: Path) -> None:
-    spec = replace(random_weights("test_resnet", tmp_path), grid_layer=grid_layer)
-    joined, _ = build_network(spec)
+def pooled(grid: Float32Array, width: int) -> Float32Array:
+    """The running mean of a ``(rows, cols, channels)`` grid, at the border over what there is."""
+    rows, cols = grid.shape[:2]
+    reach = width // 2
+    means = np.empty_like(grid)
+    for row in range(rows):
+        for col in range(cols):
+            window = grid[
+                max(0, row - reach) : row + reach + 1, max(0, col - reach) : col + reach + 1
+            ]
+            means[row, col] = window.mean(axis=(0, 1), dtype=np.float64)
+    return means
+
+
+def test_the_reference_pools_what_lies_inside() -> None:
+    grid = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
+    means = pooled(grid, 3)[..., 0]
+    assert means[1, 1] == pytest.approx(grid[0:3, 0:3].mean())
+    assert means[0, 3] == pytest.approx((2 + 3 + 6 + 7) / 4)
+    np.testing.assert_array_equal(pooled(grid, 1), grid)
+
+
+VIEWS = (
+    View((0, 1), 1, 1),
+    View((0, 1), 0, 3),
+    View((2,), 2, 3),
+    View((2, 0, 1, 2), 1, 5),
+    View((1, 7), 7, 1),
+)
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_views_are_joined_and_pooled_as_the_reference_says(name: str, tmp_path: Path) -> None:
+    spec = random_weights("test_resnet", tmp_path)
+    engine, complete, _ = build_engine(replace(spec, views=VIEWS), name=name)
     image = noise(96, 160)
-    # Each layer alone stands on its own grid.
-    for number, (name, layer) in enumerate(
-        zip(joined.layers, TorchEngine(joined)(image), strict=True)  # type: ignore[arg-type]
-    ):
-        alone, _ = build_network(replace(spec, layers=(name,)))
-        own = TorchEngine(alone)(image)[0]
-        rows, cols = layer.shape[:2]
-        assert rows * (8, 16, 32)[min(grid_layer, 2)] == 96
-        down = np.tensordot(resampling_matrix(own.shape[0], rows), own, (1, 0))
-        across = np.tensordot(down, resampling_matrix(own.shape[1], cols), (1, 1))
+    layers = [
+        # Each layer alone stands on its own grid.
+        TorchEngine(build_network(replace(spec, layers=(layer,), views=(View((0,), 0),)))[0])(
+            image
+        )[0]
+        for layer in complete.layers
+    ]
+    views = engine(image)
+    assert len(views) == len(engine.widths) == len(VIEWS)
+    for number, (view, ours) in enumerate(zip(VIEWS, views, strict=True)):
+        rows, cols = layers[min(view.grid, 2)].shape[:2]
+        chosen = [layers[at] for at in sorted({min(at, 2) for at in view.layers})]
+        parts = []
+        for layer in chosen:
+            down = np.tensordot(resampling_matrix(layer.shape[0], rows), layer, (1, 0))
+            across = np.tensordot(down, resampling_matrix(layer.shape[1], cols), (1, 1))
+            parts.append(across.transpose(0, 2, 1))
+        expected = pooled(np.concatenate(parts, axis=2), view.pooling)
+        assert engine.widths[number] == tuple(layer.shape[2] for layer in chosen)
         np.testing.assert_allclose(
-            layer, across.transpose(0, 2, 1), atol=1e-5 * np.abs(own).max(), err_msg=str(number)
+            ours, expected, atol=1e-4 * np.abs(expected).max(), err_msg=str(view)
         )
+
+
+def test_grids_that_do_not_fit_into_each_other_are_refused(
+    network: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Uneven(type(network)):  # type: ignore[misc]
+        """Whichever networks have such layers."""
+
+        def _probe(self) -> tuple[list[int], list[int]]:
+            return [8, 12, 24], [1, 1, 1]
+
+    monkeypatch.setattr(networks, "_joined_class", lambda: Uneven)
+    build_network(BackboneSpec(views=(View((0, 2), 0), View((1, 2), 2))))
+    with pytest.raises(DetectionError, match="12 and 8 pixels per cell share no grid"):
+        build_network(BackboneSpec(views=(View((0, 2), 0), View((1,), 0))))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        {"layers": ()},
+        {"layers": (0, -1)},
+        {"grid": -1},
+        {"pooling": 2},
+        {"pooling": 0},
+    ],
+)
+def test_refuses_a_wrong_view(view: dict[str, Any]) -> None:
+    with pytest.raises(DetectionError, match="A view needs"):
+        View(**view)
+
+
+def test_layers_beyond_the_last_mean_the_last_and_none_is_read_twice() -> None:
+    assert View((1, 0, 1)).layers_of(3) == (0, 1)
+    assert View((2, 5, 9)).layers_of(3) == (2,)
+    assert View((0, 4)).layers_of(1) == (0,)
 
 
 @pytest.mark.parametrize("size_hw", [(64, 96), (160, 32)])
@@ -144,6 +224,7 @@ def test_a_graph_that_holds_the_traced_size_is_refused() -> None:
 
     class Fixed(torch.nn.Module):
         multiple = 32
+        widths = ((3,),)
 
         def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
             rows = pixels.float()[:, ::16, ::16]
@@ -156,7 +237,7 @@ def test_a_graph_that_holds_the_traced_size_is_refused() -> None:
 
 
 def test_a_graph_of_another_layout_is_refused(graph: CompiledGraph) -> None:
-    other = CompiledGraph(graph.xml.replace(b"nhwc-joined-1", b"nchw-apart-0x"), graph.weights)
+    other = CompiledGraph(graph.xml.replace(b"nhwc-views-1", b"nhwc-views-0"), graph.weights)
     with pytest.raises(DetectionError, match="another version"):
         OpenVinoEngine(other)
 
@@ -181,7 +262,7 @@ def test_a_size_that_comes_often_is_compiled_for_with_the_same_features(
     runs = [engine(image) for _ in range(4)]
     assert set(engine._fixed) == {SMALL}
     assert all(equal(runs[0], run) for run in runs[1:])
-    assert engine(noise(96, 32))[0].shape == (6, 2, 40)
+    assert engine(noise(96, 32))[0].shape == (6, 2, 152)
 
 
 @pytest.mark.parametrize("name", ["openvino", "torch"])
@@ -271,6 +352,7 @@ def test_kept_graphs_serve_without_the_network_and_give_the_same_bits(
         again, same_spec, same_graph = build_engine(BackboneSpec(), name="openvino", cache=tmp_path)
     assert (same_spec, same_graph) == (spec, graph)
     assert again.multiple == plain.multiple == 32
+    assert again.widths == plain.widths == ((40, 112),)
     image = noise(*SMALL)
     assert equal(first(image), plain(image))
     assert equal(again(image), plain(image))
@@ -345,8 +427,8 @@ def test_says_what_is_wrong_with_a_spec(spec: BackboneSpec, words: str) -> None:
 
 
 def test_a_spec_survives_json() -> None:
-    spec = BackboneSpec("resnet18", ("layer2",), "w.pth", 0)
-    assert BackboneSpec.from_json(spec.to_json()) == spec
+    spec = BackboneSpec("resnet18", ("layer2",), "w.pth", (View((0, 1), 0, 3), View((2,), 2)))
+    assert BackboneSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
     assert BackboneSpec.from_json({"name": "resnet18"}) == BackboneSpec("resnet18")
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detection.backbones import BackboneSpec, View, build_engine
+from detection.backbones.engines import Widths
 from detection.features import (
     FeatureReader,
     Features,
@@ -108,7 +109,7 @@ class FakeEngine:
 
     name = "fake"
     multiple = 32
-    widths = ((2, 3), (4,))
+    widths: Widths = ((2, 3), (4,))
 
     def __call__(self, image: UInt8Array) -> list[Float32Array]:
         height, width = image.shape[:2]
@@ -144,7 +145,7 @@ class NearbyEngine:
 
     name = "nearby"
     multiple = 32
-    widths = ((3,), (3,), (3,))
+    widths: Widths = ((3,), (3,), (3,))
 
     def __init__(self) -> None:
         self.sizes_hw: list[tuple[int, ...]] = []
