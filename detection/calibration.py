@@ -28,7 +28,11 @@ MIN_IMAGES_TO_HOLD_OUT = 20
 
 KIND_LOTS = "held-out lots"
 KIND_IMAGES = "held-out images"
-KIND_LEFT_OUT = "leave-one-image-out"
+KIND_LEFT_OUT = "left-out images"
+KIND_LEFT_OUT_LOTS = "left-out lots"
+# Each fold costs one more fit without it; more folds would leave the fits closer to the final one.
+FOLDS = 5
+MIN_IMAGES_TO_LEAVE_OUT = 3  # a fit needs two
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Calibration:
 
     Attributes:
         scores: ``(n,)`` float64, rising, feature units.
-        kind: ``held-out lots``, ``held-out images`` or ``leave-one-image-out``; only the first
+        kind: ``held-out`` or ``left-out``, ``lots`` or ``images``; only the held-out lots
             speaks for goods of another day.
         lots: ``(n,)`` int64, of each score the number of its lot or day in ``lot_names``;
             ``(0,)`` where the images had none.
@@ -155,6 +159,31 @@ class Calibration:
             design_effect=self.design_effect,
             level=level,
         )
+
+
+def choose_folds(
+    count: int, groups: Sequence[str] | None, *, rng: np.random.Generator
+) -> tuple[list[Int64Array], str]:
+    """Parts of the images that are left out of one fit each, and the kind of calibration.
+
+    Every image is in one part; whole lots stay together where there are at least two.
+
+    Raises:
+        DetectionError: There are too few images to learn from the others.
+    """
+    if count < MIN_IMAGES_TO_LEAVE_OUT:
+        there = "there is 1." if count == 1 else f"there are {count}."
+        raise DetectionError(
+            f"A model needs at least {MIN_IMAGES_TO_LEAVE_OUT} normal images, two to learn from "
+            f"and one to check against; {there}"
+        )
+    by_lot = groups is not None and len(set(groups)) >= 2
+    units = list(groups) if groups is not None and by_lot else [str(at) for at in range(count)]
+    names = [str(name) for name in rng.permutation(sorted(set(units)))]
+    fold_of = {name: at % min(FOLDS, len(names)) for at, name in enumerate(names)}
+    folds = np.array([fold_of[unit] for unit in units])
+    parts = [np.flatnonzero(folds == fold) for fold in range(int(folds.max()) + 1)]
+    return parts, KIND_LEFT_OUT_LOTS if by_lot else KIND_LEFT_OUT
 
 
 def choose_held_out(

@@ -77,6 +77,32 @@ class Candidates:
     sizes_hw: Int64Array
 
 
+class _GrowingSample:
+    """A view's sample while the images are walked; its memory is asked for once."""
+
+    def __init__(self, most: int, channels: int) -> None:
+        self._vectors = np.empty((most, channels), np.float16)
+        self._places = np.empty((most, 3), np.int64)
+        self._grids_hw: list[tuple[int, int]] = []
+        self._filled = 0
+
+    def add(self, number: int, view: Float32Array, cells: Int64Array) -> None:
+        """Keep these cells of an image's view."""
+        rows, cols, channels = view.shape
+        new = slice(self._filled, self._filled + len(cells))
+        self._vectors[new] = halves(view.reshape(rows * cols, channels)[cells])
+        self._places[new, 0] = number
+        self._places[new, 1], self._places[new, 2] = np.divmod(cells, cols)
+        self._grids_hw.append((rows, cols))
+        self._filled = new.stop
+
+    def finished(self) -> ViewSample:
+        """The sample of all images."""
+        kept = slice(self._filled)
+        grids_hw = np.array(self._grids_hw, np.int64)
+        return ViewSample(self._vectors[kept], self._places[kept], grids_hw)
+
+
 def collect_candidates(
     images: ImageSource,
     *,
@@ -96,9 +122,7 @@ def collect_candidates(
     total = len(images)
     check_count(total)
     share = max(1, limit // total)
-    vectors: list[list[Float16Array]] = []
-    places: list[list[Int64Array]] = []
-    grids_hw: list[list[tuple[int, int]]] = []
+    samples: list[_GrowingSample] = []
     whole: list[WholeImage] = []
     kept_whole: frozenset[int] = frozenset()
     sizes_hw: list[tuple[int, int]] = []
@@ -110,21 +134,15 @@ def collect_candidates(
     looks = ordered_map(look, images, threads=threads)
     for number, (digest, features, inside) in enumerate(named_in_order(looks, ids)):
         if number == 0:
-            count = len(features.views)
-            vectors, places = [[] for _ in range(count)], [[] for _ in range(count)]
-            grids_hw = [[] for _ in range(count)]
+            samples = [_GrowingSample(total * share, view.shape[2]) for view in features.views]
             kept_whole = _spread(total, features, limit=limit)
         digests.add(digest)
         sizes_hw.append(features.size_hw)
-        for at, (view, counts) in enumerate(zip(features.views, inside, strict=True)):
+        for sample, view, counts in zip(samples, features.views, inside, strict=True):
             cells = np.flatnonzero(counts)
             if len(cells) > share:
                 cells = np.sort(rng.choice(cells, share, replace=False))
-            vectors[at].append(halves(view.reshape(-1, view.shape[2])[cells]))
-            rows, cols = np.unravel_index(cells, counts.shape)
-            place = np.stack([np.full(len(cells), number), rows, cols], axis=1)
-            places[at].append(place.astype(np.int64))
-            grids_hw[at].append((view.shape[0], view.shape[1]))
+            sample.add(number, view, cells)
         if number in kept_whole:
             whole.append(WholeImage(number, tuple(map(halves, features.views)), inside))
         if on_progress is not None:
@@ -134,10 +152,7 @@ def collect_candidates(
             "All normal images are the same picture: there is no normal variation to learn."
         )
     return Candidates(
-        samples=tuple(
-            ViewSample(np.concatenate(kept), np.concatenate(where), np.array(grids, np.int64))
-            for kept, where, grids in zip(vectors, places, grids_hw, strict=True)
-        ),
+        samples=tuple(sample.finished() for sample in samples),
         whole=tuple(whole),
         sizes_hw=np.array(sizes_hw, np.int64),
     )

@@ -243,5 +243,5 @@ def random_directions(channels: int, width: int, *, rng: np.random.Generator) ->
     """
     if channels <= width:
         return np.eye(channels, dtype=np.float32)
-    directions = rng.standard_normal((channels, width)) / np.sqrt(width)
+    directions: Float64Array = rng.standard_normal((channels, width)) / np.sqrt(width)
     return directions.astype(np.float32)

@@ -15,7 +15,13 @@ from typing import Any, Protocol, Self, cast, runtime_checkable
 import numpy as np
 
 from detection.artifact import load_model, save_model
-from detection.calibration import KIND_LEFT_OUT, KIND_LOTS, Calibration, choose_held_out
+from detection.calibration import (
+    KIND_LEFT_OUT,
+    KIND_LOTS,
+    Calibration,
+    choose_folds,
+    choose_held_out,
+)
 from detection.manifest import ArtifactError, Manifest, read_manifest
 from detection.naming import named_in_order
 from detection.protocol import (
@@ -64,10 +70,6 @@ class FittableMethod(Detector, Protocol):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], *, cache: Path | None = None) -> Self:
         """An unfitted detector from JSON settings."""
-        ...
-
-    def score_left_out(self, images: ImageSource) -> Iterator[Scored]:
-        """Each fitted image scored as if it had not been fitted."""
         ...
 
 
@@ -181,7 +183,7 @@ def fit_model(
     """Fit a detector on normal images and calibrate it on others that were held out.
 
     Whole groups (lots, days) are held out where there are at least two; else a random share of
-    the images; with few images none, and each is scored as if it had not been fitted.
+    the images; with few images none, and each is scored by a fit without it.
 
     Args:
         images: Normal images; walked a few times, never held together.
@@ -194,8 +196,9 @@ def fit_model(
             are learned and never calibrate. None: all may.
         region_of_interest: Polygon of (x, y) shares of width and height; the rest of the image
             is neither learned nor scored.
-        calibrate: ``held-out`` as above, or ``left-out``: every image is learned and scored as if
-            it had not been. More to learn from, and no promise about false alarms.
+        calibrate: ``held-out`` as above, or ``left-out``: every image is learned, and scored by a
+            fit without it (five fits more, by lots where there are some). More to learn from, and
+            no promise about false alarms.
         threads: CPU threads used.
         cache: Folder that keeps converted and compiled networks; None for none.
         on_progress: Called with (done, total, note); may raise to stop.
@@ -214,58 +217,84 @@ def fit_model(
     allowed = np.ones(count, np.bool_) if may_calibrate is None else np.array(may_calibrate, bool)
     if calibrate not in CALIBRATIONS:
         raise DetectionError(f"calibrate must be {' or '.join(CALIBRATIONS)}.")
-    held_out: Int64Array
-    if calibrate == LEFT_OUT:
-        held_out, kind = np.empty(0, np.int64), KIND_LEFT_OUT
-    else:
+    held_out, kind = np.empty(0, np.int64), KIND_LEFT_OUT
+    if calibrate == HELD_OUT:
         held_out, kind = choose_held_out(count, groups, rng=rng, may_calibrate=allowed)
     learned = np.setdiff1d(np.arange(count), held_out)
     if kind == KIND_LOTS and groups is not None:
         # The whole lot stays out: its other images would make the held-out ones look too normal.
-        lots = {groups[index] for index in held_out}
+        lots = {groups[int(index)] for index in held_out}
         learned = np.array([at for at in range(count) if groups[at] not in lots], np.int64)
-    detector = detector_class(method).from_config(settings, cache=cache)
-    fitting = Subset.of(images, learned)
-    detector.fit(
-        fitting,
-        ids=[ids[index] for index in learned],
-        groups=None if groups is None else [groups[index] for index in learned],
-        rng=rng,
-        on_progress=on_progress,
-    )
+    parts: list[tuple[Int64Array, Int64Array]] = []
     if kind == KIND_LEFT_OUT:
-        results = detector.score_left_out(fitting)
+        folds, kind = choose_folds(count, groups, rng=rng)
+        parts = [(np.setdiff1d(learned, fold), fold[allowed[fold]]) for fold in folds]
+
+    def fitted(numbers: Int64Array, own: np.random.Generator, progress: Progress | None) -> Any:
+        return (
+            detector_class(method)
+            .from_config(settings, cache=cache)
+            .fit(
+                Subset.of(images, numbers),
+                ids=[ids[number] for number in numbers],
+                groups=None if groups is None else [groups[number] for number in numbers],
+                rng=own,
+                on_progress=progress,
+            )
+        )
+
+    # The folds draw for themselves, so that the detector is the same however it is calibrated.
+    fold_rngs = rng.spawn(len(parts))
+    detector = fitted(learned, rng, on_progress)
+    calibrating = _Calibrating(images, ids, on_progress, sum(len(fold) for _, fold in parts))
+    if parts:
+        for (others, fold), own in zip(parts, fold_rngs, strict=True):
+            calibrating.add(fitted(others, own, None), fold)
     else:
-        results = detector.score(Subset.of(images, held_out))
-    total = len(held_out) or count
-    calibrating = learned if kind == KIND_LEFT_OUT else held_out
-    scores: list[float] = []
-    pixels: list[Float32Array] = []
-    names = [ids[at] for at in calibrating]
-    for done, scored in enumerate(named_in_order(results, names), start=1):
-        if not allowed[calibrating[done - 1]]:
-            continue
-        scores.append(scored.score)
-        flat = scored.map.ravel()
-        pixels.append(flat[:: max(1, flat.size // _PIXELS_KEPT_PER_IMAGE)].copy())
-        if on_progress is not None:
-            on_progress(done, total, "calibrating")
-    threshold, top = normal_pixel_range(np.concatenate(pixels))
-    calibrated = [int(number) for number in calibrating if allowed[number]]
+        calibrating.total = len(held_out)
+        calibrating.add(detector, held_out)
+    threshold, top = normal_pixel_range(np.concatenate(calibrating.pixels))
     return Model(
         detector=detector,
         method=method,
         calibration=Calibration.of(
-            scores,
+            calibrating.scores,
             kind,
-            groups=None if groups is None else [groups[number] for number in calibrated],
-            ids=[ids[number] for number in calibrated],
+            groups=None if groups is None else [groups[at] for at in calibrating.numbers],
+            ids=[ids[at] for at in calibrating.numbers],
         ),
         pixel_threshold=threshold,
         heat_range=(threshold, top),
         seed=seed,
         packages=package_versions(),
     )
+
+
+class _Calibrating:
+    """Scores and pixels of normal images, from detectors that did not learn them."""
+
+    def __init__(
+        self, images: ImageSource, ids: Sequence[str], on_progress: Progress | None, total: int
+    ) -> None:
+        self.images = images
+        self.ids = ids
+        self.on_progress = on_progress
+        self.total = total
+        self.numbers: list[int] = []
+        self.scores: list[float] = []
+        self.pixels: list[Float32Array] = []
+
+    def add(self, detector: Detector, numbers: Int64Array) -> None:
+        """Score these images."""
+        results = detector.score(Subset.of(self.images, numbers))
+        named = named_in_order(results, [self.ids[at] for at in numbers])
+        for number, scored in zip(numbers, named, strict=True):
+            self.numbers.append(int(number))
+            self.scores.append(scored.score)
+            flat = scored.map.ravel()
+            self.pixels.append(flat[:: max(1, flat.size // _PIXELS_KEPT_PER_IMAGE)].copy())
+            if self.on_progress is not None:
+                self.on_progress(len(self.numbers), self.total, "calibrating")
 
 
 def detector_class(method: str) -> type[FittableMethod]:

@@ -191,22 +191,10 @@ class PatchCore:
         """
         return ordered_map(self._score_image, images, threads=self.config.threads)
 
-    def score_left_out(self, images: ImageSource) -> Iterator[Scored]:
-        """The result of each image that was fitted, as if its own patches were not in the bank.
-
-        Args:
-            images: The same images, in the same order, as in ``fit``.
-        """
-        return ordered_map(
-            lambda numbered: self._score_image(numbered[1], leave_out=numbered[0]),
-            enumerate(images),
-            threads=self.config.threads,
-        )
-
-    def _score_image(self, image: UInt8Array, *, leave_out: int | None = None) -> Scored:
+    def _score_image(self, image: UInt8Array) -> Scored:
         with one_thread_each():
             features, inside = self._read(image)
-            results = self._results(features.views, leave_out=leave_out)
+            results = self._results(features.views)
             finest = inside[features.shapes.index(features.finest)]
             cells = _joined_cells(results, inside, finest)
             score, view = self._image_score(features, results, inside, cells[finest])
@@ -224,7 +212,7 @@ class PatchCore:
             )
 
     def _results(
-        self, views: Sequence[Float32Array | Float16Array], *, leave_out: int | None
+        self, views: Sequence[Float32Array | Float16Array], *, leave_out: int | None = None
     ) -> list[ScorerResult]:
         return [
             scorer.score(view, leave_out=leave_out)

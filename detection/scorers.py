@@ -73,6 +73,21 @@ class ScorerResult:
     nearest: Int64Array
 
 
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    """Where the candidates of a fit landed, their own image left out.
+
+    Attributes:
+        images: ``(rows,)`` int64 image numbers.
+        distances: ``(rows,)`` float32 to the bank.
+        nearest: ``(rows,)`` int64 bank rows.
+    """
+
+    images: Int64Array
+    distances: Float32Array
+    nearest: Int64Array
+
+
 class Scorer:
     """A fitted scorer."""
 
@@ -101,6 +116,7 @@ class Scorer:
         self.places = places
         self.usual = usual
         self.spread = spread
+        self._landed: _Landed | None = None
 
     @classmethod
     def fit(
@@ -143,7 +159,7 @@ class Scorer:
             features, places[:, 0], bank, origin[:, 0], whitening=whitening
         )
         usual, spread = usual_distances(distances, nearest, len(bank), per_centre=config.per_centre)
-        return cls(
+        scorer = cls(
             config,
             whitening=whitening,
             bank=bank,
@@ -151,6 +167,8 @@ class Scorer:
             usual=usual,
             spread=spread,
         )
+        scorer._landed = _Landed(places[:, 0], distances, nearest)
+        return scorer
 
     def score(
         self, view: Float32Array | Float16Array, *, leave_out: int | None = None
@@ -159,20 +177,40 @@ class Scorer:
 
         Args:
             view: ``(rows, cols, channels)`` raw features of the image.
-            leave_out: Number of a fitted image whose bank vectors may not answer.
+            leave_out: Number of an image of the fit: neither its bank vectors nor what its patches
+                told of usual distances are used. For a scorer that was not loaded.
         """
         rows, cols, channels = view.shape
         queries = self.whitening.apply(view.reshape(rows * cols, channels))
-        allowed = None
+        allowed, usual, spread = None, self.usual, self.spread
         if leave_out is not None:
             allowed = self.places[:, 0] != leave_out
             allowed = allowed if allowed.any() else None
+            usual, spread = self._usual_without(leave_out)
         distances, nearest = self.search.nearest(queries, allowed=allowed)
-        cells = (distances - self.usual[nearest]) / self.spread[nearest]
+        cells = (distances - usual[nearest]) / spread[nearest]
         return ScorerResult(
             cells.astype(np.float32).reshape(rows, cols),
             distances.reshape(rows, cols),
             nearest.reshape(rows, cols),
+        )
+
+    def _usual_without(self, image: int) -> tuple[Float32Array, Float32Array]:
+        """Usual distances and spread as the other images tell them.
+
+        An image's own patches would make it look more usual than a new one: where few patches
+        land on a vector, they are what is usual there.
+        """
+        if self._landed is None:
+            raise ValueError("only a scorer that was just fitted can leave an image out")
+        others = self._landed.images != image
+        if not others.any():
+            return self.usual, self.spread
+        return usual_distances(
+            self._landed.distances[others],
+            self._landed.nearest[others],
+            len(self.search.bank),
+            per_centre=self.config.per_centre,
         )
 
     def tensors(self) -> dict[str, NDArray[Any]]:

@@ -39,7 +39,7 @@ def test_fit_then_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["fit", str(data), "--out", str(out), "--preset", "fast", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["n_normal"] == 6
-    assert told["calibration"]["kind"] == "leave-one-image-out"
+    assert told["calibration"]["kind"] == "left-out images"
     assert main(["evaluate", str(out), str(data), "--json", "--no-log"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["image_auroc"] == 1.0

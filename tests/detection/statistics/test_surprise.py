@@ -123,7 +123,7 @@ def test_first_threshold_with_too_few_normals() -> None:
 @pytest.mark.parametrize(
     ("kind", "lots", "words"),
     [
-        ("leave-one-image-out", 0, "No promise, an estimate"),
+        ("left-out images", 0, "No promise, an estimate"),
         ("held-out lots", 3, "No promise: 3 lots or days seen, 10 are needed"),
         ("held-out lots", 1, "No promise: 1 lot or day seen"),
     ],
