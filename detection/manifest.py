@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from detection.protocol import DetectionError
 
 MANIFEST_NAME = "manifest.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAX_MANIFEST_BYTES = 64 << 20  # ids of 100,000 images take a tenth of that
 # How often a model is read anew because another took its place while it was read.
 _TRIES = 5

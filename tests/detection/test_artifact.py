@@ -14,6 +14,7 @@ from safetensors.numpy import load, save
 from detection import artifact
 from detection.artifact import check_target
 from detection.manifest import (
+    FORMAT_VERSION,
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
     ArtifactError,
@@ -23,6 +24,7 @@ from detection.manifest import (
     read_parts,
 )
 from detection.model import Model, load_model, save_model
+from detection.saved_banks import read_provenance
 from tests import images
 
 
@@ -217,9 +219,16 @@ def test_links_and_pipes_are_no_parts(saved: Path) -> None:
 
 
 def test_a_renamed_part_is_named(saved: Path) -> None:
-    (saved / "scorer1.safetensors").rename(saved / "scorer2.safetensors")
-    with pytest.raises(ArtifactError, match=r"scorer2\.safetensors: does not belong"):
+    (saved / "scorer1.safetensors").rename(saved / "scorer3.safetensors")
+    with pytest.raises(ArtifactError, match=r"scorer3\.safetensors: does not belong"):
         load_model(saved)
+
+
+def test_a_model_of_the_format_before_says_to_fit_again(saved: Path) -> None:
+    rewrite_manifest(saved, format_version=FORMAT_VERSION - 1)
+    for read in (load_model, read_manifest, read_provenance):
+        with pytest.raises(ArtifactError, match=r"manifest\.json: is of format .*Fit the model"):
+            read(saved)
 
 
 def test_a_file_is_no_model(saved: Path) -> None:

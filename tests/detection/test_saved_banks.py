@@ -27,10 +27,11 @@ def test_every_bank_vector_says_where_it_was_seen(small_model: Model, tmp_path: 
     detector = small_model.detector
     assert isinstance(detector, PatchCore)
     banks = read_provenance(tmp_path / "model")
-    assert [bank.part for bank in banks] == ["scorer0.safetensors", "scorer1.safetensors"]
+    assert [bank.part for bank in banks] == [f"scorer{number}.safetensors" for number in range(3)]
+    assert [len(bank) for bank in banks] == [150, 38, 150]  # the finest view takes a quarter
     for bank, scorer in zip(banks, detector.scorers_, strict=True):
-        assert len(bank) == len(scorer.places) == 150
-        for vector in (0, 7, 149):
+        assert len(bank) == len(scorer.places)
+        for vector in (0, 7, len(bank) - 1):
             image, row, column = scorer.places[vector]
             assert bank[vector] == (detector.ids_[image], row, column)
 
@@ -39,11 +40,12 @@ def test_the_explanation_of_a_score_is_a_place_of_the_provenance(
     small_model: Model, tmp_path: Path
 ) -> None:
     save_model(small_model, tmp_path / "model")
-    bank = read_provenance(tmp_path / "model")[0]
+    banks = read_provenance(tmp_path / "model")
     explanation = small_model.score(images.part_pixels(70, height=160, width=224)).explanation
     assert explanation is not None
     places = {
         (bank.ids[image], *centre)
+        for bank in banks
         for image, centre in zip(bank.images, bank.centres_xy.tolist(), strict=True)
     }
     assert (explanation.normal_id, *explanation.normal_place_xy) in places
@@ -67,7 +69,7 @@ class _OtherMethod(PatchCore):
 def test_a_fitted_state_fits(small_model: Model) -> None:
     state = state_of(small_model)
     check_state(state)
-    assert set(state.tensors) == {"images", "scorer0", "scorer1", "backbone"}
+    assert set(state.tensors) == {"images", "scorer0", "scorer1", "scorer2", "backbone"}
 
 
 WRONG: dict[str, tuple[str, str, Any, str]] = {
@@ -83,7 +85,12 @@ WRONG: dict[str, tuple[str, str, Any, str]] = {
     "images beyond": ("scorer0", "places", np.full((150, 3), 10**12), "do not exist"),
     "cells beyond": ("scorer0", "places", np.tile([0, 0, 99], (150, 1)), "do not exist"),
     "sizes of none": ("images", "sizes_hw", np.zeros((16, 2), np.int64), "below 1"),
-    "sizes of others": ("images", "grids_hw", np.ones((3, 2), np.int64), "shape"),
+    "sizes of others": ("images", "sizes_hw", np.ones((3, 2), np.int64), "shape"),
+    "grids of others": ("scorer2", "grids_hw", np.ones((3, 2), np.int64), "shape"),
+    "grids of none": ("scorer1", "grids_hw", np.zeros((16, 2), np.int64), "below 1"),
+    "no usual scores": ("images", "usual_centre", None, "is missing"),
+    "usual scores of two": ("images", "usual_centre", np.zeros(2), "shape"),
+    "scores without scale": ("images", "usual_scale", np.zeros(3), "not above 0"),
     "words for a graph": ("backbone", "xml", np.zeros(5, np.float32), "type float32"),
 }
 
