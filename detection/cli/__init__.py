@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from detection.cli import check, compare, evaluate, fit, score, thresholds
+from detection.cli import bench, check, compare, evaluate, fit, score, thresholds
 from detection.cli.terminal import UsageError, print_json
 from detection.protocol import DetectionError
 
@@ -41,6 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m detection", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for command in (fit, score, evaluate, compare, thresholds, check):
+    for command in (fit, score, evaluate, compare, thresholds, check, bench):
         command.add_to(commands)
     return parser
