@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detection.backbones.engines import Widths
 from detection.evaluation import LabelledSource, evaluate
 from detection.model import fit_model
 from detection.mvtec import read_folder
@@ -47,7 +48,14 @@ def _write(path: Path, pixels: UInt8Array) -> None:
 
 def test_a_few_normals_many_times_score_as_if_each_were_alone(folder: Path) -> None:
     reports = measure(
-        folder, config=SMALL, seeds=[4], few=3, draws=2, half=None, log=folder.parent / "log.jsonl"
+        folder,
+        config=SMALL,
+        calibrate="held-out",
+        seeds=[4],
+        few=3,
+        draws=2,
+        half=None,
+        log=folder.parent / "log.jsonl",
     )
     assert [report["runs_logged_on_this_set"] for report in reports] == [1, 2]
     found = read_folder(folder)
@@ -91,6 +99,9 @@ def test_halves_follow_from_names_and_share_nothing(folder: Path) -> None:
     chosen = [name for name in names if half_named(name) == "choose"]
     assert 160 < len(chosen) < 240
     assert {half_named(name) for name in names} == {"choose", "report"}
+    # By the bare name, wherever the folder lies.
+    assert all(half_named(name) == half_named(f"/data/tile/{name}") for name in names)
+    assert all(half_named(name) == half_named(name.rpartition("/")[2]) for name in names)
     labelled = read_folder(folder).labelled
     assert labelled is not None
     assert half_of(labelled, None) is labelled
@@ -116,10 +127,11 @@ def test_a_half_without_masks() -> None:
 
 
 class CountingEngine:
-    """Gives the mean of each channel as its only layer."""
+    """Gives the mean of each channel as its only view."""
 
     name = "counting"
     multiple = 32
+    widths: Widths = ((3,),)
 
     def __call__(self, image: UInt8Array) -> list[Float32Array]:
         return [image.mean(axis=(0, 1), dtype=np.float32)[None, None]]
@@ -128,8 +140,9 @@ class CountingEngine:
 def test_the_network_is_asked_once_for_an_image() -> None:
     engine = RememberingEngine(CountingEngine())
     first = images.part_pixels(1)
-    layers = engine(first)
-    layers[0][:] = -1  # the arrays are the caller's
+    assert engine.widths == ((3,),)
+    views = engine(first)
+    views[0][:] = -1  # the arrays are the caller's
     again = engine(first.copy())
     assert engine.asked == 1
     np.testing.assert_array_equal(again[0], CountingEngine()(first)[0])
