@@ -20,7 +20,7 @@ class Plan:
         search_rows: Vectors in the bank searched.
         fit_images: Images learned from.
         image_px: Side of those images.
-        score_bank: Vectors in the bank of the models scored with.
+        score_bank: Vectors in the bank of the models compared with the peer.
         score_side: Working size compared with the peer, pixels.
         rounds: Timings of which the median is told, for what takes milliseconds.
         memory_images: Numbers of images whose fit is weighed.

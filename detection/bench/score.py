@@ -28,7 +28,7 @@ def score_figures(
     threads: int,
     on_progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """A figure for each preset at the peer's working size, and for the default as it comes.
+    """A figure for each preset at the peer's sizes, and for the default as it comes.
 
     Args:
         normals: Fitted on; each reading decodes a file.
@@ -38,7 +38,11 @@ def score_figures(
         threads: CPU threads used.
         on_progress: Called during the fits.
     """
-    small: dict[str, Any] = {"side": plan.score_side}
+    small: dict[str, Any] = {
+        "side": plan.score_side,
+        "bank_size": plan.score_bank,
+        "candidates": max(100_000, _CELLS_PER_VECTOR * plan.score_bank),
+    }
     settings: dict[str, dict[str, Any]] = {
         f"fast_{plan.score_side}_px": {"preset": "fast", **small},
         f"default_{plan.score_side}_px": small,
@@ -49,11 +53,7 @@ def score_figures(
         model = fit_model(
             normals,
             ids=[str(number) for number in range(len(normals))],
-            config={
-                "bank_size": plan.score_bank,
-                "candidates": max(100_000, _CELLS_PER_VECTOR * plan.score_bank),
-                **config,
-            },
+            config=config,
             threads=threads,
             cache=workplace.cache / "secondlook",
             on_progress=on_progress,

@@ -19,7 +19,7 @@ def add_to(commands: Commands) -> None:
     bench = commands.add_parser(
         "bench",
         help="measure every speed figure on this machine",
-        description="Takes about fifteen minutes at full size. Nothing else should run meanwhile.",
+        description="Takes ten to fifteen minutes at full size. Nothing else should run meanwhile.",
     )
     bench.add_argument(
         "folder", type=Path, nargs="?", help="normal images to measure on; else made-up ones"
