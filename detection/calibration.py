@@ -162,28 +162,45 @@ class Calibration:
 
 
 def choose_folds(
-    count: int, groups: Sequence[str] | None, *, rng: np.random.Generator
+    count: int,
+    groups: Sequence[str] | None,
+    *,
+    rng: np.random.Generator,
+    may_calibrate: BoolArray | None = None,
 ) -> tuple[list[Int64Array], str]:
     """Parts of the images that are left out of one fit each, and the kind of calibration.
 
-    Every image is in one part; whole lots stay together where there are at least two.
+    Every image is in one part; whole lots stay together where there are at least two and the
+    others of each are enough to learn from.
 
     Raises:
-        DetectionError: There are too few images to learn from the others.
+        DetectionError: No image may calibrate, or there are too few to learn from the others.
     """
+    _check_some_may_calibrate(count, may_calibrate)
     if count < MIN_IMAGES_TO_LEAVE_OUT:
         there = "there is 1." if count == 1 else f"there are {count}."
         raise DetectionError(
             f"A model needs at least {MIN_IMAGES_TO_LEAVE_OUT} normal images, two to learn from "
             f"and one to check against; {there}"
         )
-    by_lot = groups is not None and len(set(groups)) >= 2
-    units = list(groups) if groups is not None and by_lot else [str(at) for at in range(count)]
+    if groups is not None and len(set(groups)) >= 2:
+        parts = _folds_of(groups, rng=rng)
+        if count - max(map(len, parts)) >= 2:
+            return parts, KIND_LEFT_OUT_LOTS
+    return _folds_of([str(at) for at in range(count)], rng=rng), KIND_LEFT_OUT
+
+
+def _folds_of(units: Sequence[str], *, rng: np.random.Generator) -> list[Int64Array]:
+    """The numbers of the images in each fold; those of one unit stay together."""
     names = [str(name) for name in rng.permutation(sorted(set(units)))]
     fold_of = {name: at % min(FOLDS, len(names)) for at, name in enumerate(names)}
     folds = np.array([fold_of[unit] for unit in units])
-    parts = [np.flatnonzero(folds == fold) for fold in range(int(folds.max()) + 1)]
-    return parts, KIND_LEFT_OUT_LOTS if by_lot else KIND_LEFT_OUT
+    return [np.flatnonzero(folds == fold) for fold in range(int(folds.max()) + 1)]
+
+
+def _check_some_may_calibrate(count: int, may_calibrate: BoolArray | None) -> None:
+    if count and may_calibrate is not None and not may_calibrate.any():
+        raise DetectionError("None of the normals may calibrate: add some that were not flagged.")
 
 
 def choose_held_out(
@@ -203,10 +220,9 @@ def choose_held_out(
         DetectionError: No image may calibrate.
     """
     nothing = np.empty(0, np.int64)
+    _check_some_may_calibrate(count, may_calibrate)
     marked = range(count) if may_calibrate is None else np.flatnonzero(may_calibrate)
     allowed = [int(index) for index in marked]
-    if count and not allowed:
-        raise DetectionError("None of the normals may calibrate: add some that were not flagged.")
     wanted = max(1, round(HELD_OUT_SHARE * count))
     if groups is not None and len(set(groups)) >= 2:
         names = sorted({groups[index] for index in allowed})

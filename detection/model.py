@@ -227,7 +227,7 @@ def fit_model(
         learned = np.array([at for at in range(count) if groups[at] not in lots], np.int64)
     parts: list[tuple[Int64Array, Int64Array]] = []
     if kind == KIND_LEFT_OUT:
-        folds, kind = choose_folds(count, groups, rng=rng)
+        folds, kind = choose_folds(count, groups, rng=rng, may_calibrate=allowed)
         parts = [(np.setdiff1d(learned, fold), fold[allowed[fold]]) for fold in folds]
 
     def fitted(numbers: Int64Array, own: np.random.Generator, progress: Progress | None) -> Any:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from detection import patchcore
+from detection.backbones import build_engine
+from detection.calibration import choose_folds
 from detection.cli import main
 from detection.decoding import DecodeError, decode_image
 from detection.manifest import MANIFEST_NAME
@@ -65,9 +67,9 @@ def model_folder(small_model: Model, tmp_path: Path) -> Path:
 # ---- fits through the library
 
 
-def test_no_image_and_one_image_are_too_few() -> None:
-    for source in (Pictures(), Pictures(part(1))):
-        with pytest.raises(DetectionError, match="at least 2 normal images"):
+def test_fewer_than_three_images_are_too_few() -> None:
+    for source in (Pictures(), Pictures(part(1)), Pictures(part(1), part(2))):
+        with pytest.raises(DetectionError, match=f"at least 3 .* there (is|are) {len(source)}"):
             fit(source)
 
 
@@ -112,36 +114,41 @@ def test_a_tiny_image_is_refused_at_scoring(small_model: Model) -> None:
 def test_a_setting_of_a_wrong_type_is_named(wrong: dict[str, Any]) -> None:
     (name,) = wrong
     with pytest.raises(DetectionError, match=f"{name} must be a "):
-        fit(Pictures(part(1), part(2)), **wrong)
+        fit(Pictures(part(1), part(2), part(3)), **wrong)
 
 
 class Spoiled:
-    """An engine that gives a NaN for one image."""
+    """An engine that gives a NaN in one of its calls, counted over all engines."""
 
-    def __init__(self, engine: Any, at: int) -> None:
-        self.engine, self.at, self.calls = engine, at, 0
+    def __init__(self, engine: Any, at: int, calls: list[int]) -> None:
+        self.engine, self.at, self.calls = engine, at, calls
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.engine, name)
 
     def __call__(self, image: UInt8Array) -> list[Float32Array]:
-        layers: list[Float32Array] = self.engine(image)
-        self.calls += 1
-        if self.calls == self.at:
-            layers[1][2, 1, 0] = np.nan
-        return layers
+        views: list[Float32Array] = self.engine(image)
+        self.calls.append(1)
+        if len(self.calls) == self.at:
+            views[1][2, 1, 0] = np.nan
+        return views
 
 
-@pytest.mark.parametrize(("at", "named"), [(3, "picture-2"), (6, "picture-1")])
+@pytest.mark.parametrize("at", [3, 7, 8])
 def test_features_that_are_no_numbers_name_their_image(
-    monkeypatch: pytest.MonkeyPatch, at: int, named: str
+    monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    """The third image while learning; the second of four while calibrating."""
-    build: Callable[..., Any] = patchcore.build_engine
+    """The third of four images while learning; the third and last call of the first fold."""
+    build: Callable[..., Any] = build_engine
+    calls: list[int] = []
+    folds, _ = choose_folds(4, None, rng=np.random.default_rng(0))
+    first = int(folds[0][0])
+    others = [number for number in range(4) if number != first]
+    named = f"picture-{[*range(4), *others, first][at - 1]}"
 
     def spoiled(*spec: Any, **settings: Any) -> Any:
         engine, *rest = build(*spec, **settings)
-        return (Spoiled(engine, at), *rest)
+        return (Spoiled(engine, at, calls), *rest)
 
     monkeypatch.setattr(patchcore, "build_engine", spoiled)
     with pytest.raises(DetectionError, match=f"{named}: .*not finite numbers"):
@@ -188,7 +195,7 @@ def test_unreadable_files_are_skipped_counted_and_named(
     assert told["skipped"][0]["reason"].startswith("The file is cut off")
     write(folder, **{f"n{seed}": b"x" for seed in range(3)})
     assert main([*arguments, "--out", str(tmp_path / "few")]) == 1
-    assert "at least 2" in capsys.readouterr().err
+    assert "at least 3 normal images" in capsys.readouterr().err
 
 
 def test_of_very_many_unreadable_files_ten_are_named(tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from detection.calibration import (
+    FOLDS,
     KIND_IMAGES,
     KIND_LEFT_OUT,
+    KIND_LEFT_OUT_LOTS,
     KIND_LOTS,
     Calibration,
+    choose_folds,
     choose_held_out,
 )
 from detection.protocol import DetectionError
@@ -118,3 +121,36 @@ def test_numbers_of_things_must_agree() -> None:
         Calibration.of([1.0, 2.0], KIND_LOTS, groups=["a"])
     with pytest.raises(DetectionError, match="differ in number"):
         Calibration.of([1.0, 2.0], KIND_LOTS, ids=["a"])
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 17, 40])
+def test_every_image_is_left_out_of_one_fit(count: int) -> None:
+    parts, kind = choose_folds(count, None, rng=np.random.default_rng(count))
+    assert kind == KIND_LEFT_OUT
+    assert len(parts) == min(FOLDS, count)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(count))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    again, _ = choose_folds(count, None, rng=np.random.default_rng(count))
+    assert all(np.array_equal(one, other) for one, other in zip(parts, again, strict=True))
+
+
+def test_lots_stay_together_where_the_others_are_enough() -> None:
+    groups = [f"lot {number % 7}" for number in range(30)]
+    parts, kind = choose_folds(30, groups, rng=np.random.default_rng(0))
+    assert kind == KIND_LEFT_OUT_LOTS
+    assert sorted(np.concatenate(parts).tolist()) == list(range(30))
+    lots = [{groups[number] for number in part} for part in parts]
+    assert sum(len(names) for names in lots) == 7
+    # Without the large lot there would be one image to learn from.
+    parts, kind = choose_folds(4, ["a", "a", "a", "b"], rng=np.random.default_rng(0))
+    assert (kind, len(parts)) == (KIND_LEFT_OUT, 4)
+    assert choose_folds(9, ["a"] * 9, rng=np.random.default_rng(0))[1] == KIND_LEFT_OUT
+
+
+def test_folds_need_three_images_and_one_that_may_calibrate() -> None:
+    for count in range(3):
+        with pytest.raises(DetectionError, match="at least 3 normal images"):
+            choose_folds(count, None, rng=np.random.default_rng(0))
+    with pytest.raises(DetectionError, match="may calibrate"):
+        choose_folds(8, None, rng=np.random.default_rng(0), may_calibrate=np.zeros(8, np.bool_))

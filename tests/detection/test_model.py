@@ -100,15 +100,29 @@ def test_lots_reach_the_calibration() -> None:
     assert model.calibration.ids == ("c",)
 
 
+def test_the_detector_is_the_same_however_it_is_calibrated() -> None:
+    few = Parts(range(4))
+    settings: dict[str, object] = {**SMALL, "preset": "fast"}
+    models = [
+        fit_model(few, ids=list("abcd"), config=settings, may_calibrate=marks)
+        for marks in (None, [True, True, False, False])
+    ]
+    assert [len(model.calibration.scores) for model in models] == [4, 2]
+    states = [model.detector.to_artifact().tensors for model in models]
+    for part, tensors in states[0].items():
+        for name, tensor in tensors.items():
+            np.testing.assert_array_equal(tensor, states[1][part][name], err_msg=name)
+
+
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
         ({"ids": ["a"]}, "as many ids"),
-        ({"ids": ["a", "b"], "groups": ["x"]}, "as many ids"),
-        ({"ids": ["a", "b"], "method": "magic"}, "no method 'magic'"),
-        ({"ids": ["a", "b"], "config": {"sped": 1}}, "sped"),
+        ({"ids": ["a", "b", "c"], "groups": ["x"]}, "as many ids"),
+        ({"ids": ["a", "b", "c"], "method": "magic"}, "no method 'magic'"),
+        ({"ids": ["a", "b", "c"], "config": {"sped": 1}}, "sped"),
     ],
 )
 def test_says_what_is_wrong(kwargs: dict[str, object], words: str) -> None:
     with pytest.raises(DetectionError, match=words):
-        fit_model(Parts(range(2)), **kwargs)  # type: ignore[arg-type]
+        fit_model(Parts(range(3)), **kwargs)  # type: ignore[arg-type]
