@@ -10,6 +10,10 @@ from detection.protocol import DetectionError, Float16Array, Float32Array, Float
 
 _CHUNK_ROWS = 8192
 _NO_VARIATION = 1e-9  # mean variance of features that differ by rounding only
+# The variance of a direction is no better known than the rows tell it: with fewer, small ones come
+# out too small, and whatever is new looks odd in them.
+_ROWS_A_DIRECTION = 10
+_FEWEST = 8
 _ROUNDING = 1e-7  # share of the mean variance that rounding alone can make
 
 
@@ -42,7 +46,7 @@ def fit_whitening(
 
     Args:
         features: ``(rows, channels)``, raw.
-        components: Most directions kept.
+        components: Most directions kept; fewer where there are not ten rows for each.
         shrink: Share of the mean variance added to each, >= 0.
 
     Raises:
@@ -52,7 +56,8 @@ def fit_whitening(
     """
     mean, covariance = moments(features)
     variances, directions = np.linalg.eigh(covariance)
-    order = np.argsort(variances)[::-1][:components]
+    kept_at_most = min(components, max(_FEWEST, len(features) // _ROWS_A_DIRECTION))
+    order = np.argsort(variances)[::-1][:kept_at_most]
     usual = float(np.trace(covariance)) / len(covariance)
     if not np.isfinite(usual) or usual <= _NO_VARIATION:
         raise DetectionError("The images show no variation at all: there is nothing to learn.")
