@@ -21,7 +21,8 @@ echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/p
 exit 1
 endef
 
-.PHONY: help setup setup-dev run demo test test-postgres check format measure screenshots clean-data
+.PHONY: help setup setup-dev run demo test test-long test-postgres check format measure bench accuracy \
+	screenshots clean-data
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -59,6 +60,9 @@ demo: setup  ## make the demo and start everything (DATA=folder in MVTec layout)
 test: setup-dev  ## all tests but those marked long (PYTEST_ARGS=...)
 	$(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
 
+test-long: setup-dev  ## the tests marked long (minutes)
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+
 test-postgres: setup-dev  ## the same on a Postgres of their own, made and removed by the run
 	$(BIN)/python -m tests.plant -- $(BIN)/python -m pytest -m "not long and not flow and not browser" $(PYTEST_ARGS)
 
@@ -79,6 +83,12 @@ format: setup-dev  ## put code and templates into shape
 measure: setup-dev  ## how long a file takes to the queue, how many uploads a second (minutes)
 	$(BIN)/python -m tests.measure.folder_to_queue
 	$(BIN)/python -m tests.measure.upload_rate
+
+bench: setup  ## how fast the vision core is here (DATA=folder of images, minutes)
+	$(BIN)/python -m detection bench $(DATA)
+
+accuracy: setup-dev  ## how accurate it is (DATA=folder that holds sets in MVTec layout, many minutes)
+	$(BIN)/python -m tests.measure.accuracy --data "$(DATA)" --sets bottle,glassfiber,magnetic_tile
 
 screenshots: setup-dev  ## the pictures of the README, from a demo that runs on BIND
 	$(BIN)/python -m tests.browser.screenshots --address "http://$(BIND)"
