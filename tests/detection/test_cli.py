@@ -82,13 +82,14 @@ def test_mistakes_end_in_one_line(
         write(tmp_path / f"deep/{name}.png", np.full((64, 64), 4000, np.uint16))
         write(tmp_path / f"tiny/{name}.png", part(ord(name))[:20, :20])
         write(tmp_path / f"flat/{name}.png", np.full((64, 64, 3), ord(name), np.uint8))
-    write(tmp_path / "broken/a.png", part(1))
+    for name in "ac":
+        write(tmp_path / f"broken/{name}.png", part(ord(name)))
     (tmp_path / "broken/b.png").write_bytes(images.encode(part(2))[:900])
     out = tmp_path / "out"
     cases = [
         (["fit", str(tmp_path / "nowhere")], "nowhere"),
         (["fit", str(tmp_path / "empty")], "empty"),
-        (["fit", str(tmp_path / "one")], "at least 2"),
+        (["fit", str(tmp_path / "one")], "at least 3 normal images"),
         (["fit", str(tmp_path / "same")], "same picture"),
         (["fit", str(tmp_path / "deep")], "a.png"),
         (["fit", str(tmp_path / "tiny")], "at least 32"),

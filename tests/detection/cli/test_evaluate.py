@@ -46,12 +46,12 @@ def _write(path: Path, pixels: images.UInt8Array) -> None:
 def test_json_has_plain_figures_and_leaves_a_line(
     model: str, data: str, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["evaluate", model, data, "--json"]) == 0
+    assert main(["evaluate", model, data, "--json", "--threads", "3"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["image_auroc"] == 1.0
     assert report["intervals"]["image_auroc"] == pytest.approx([0.025 ** (1 / 3), 1.0])
     assert report["runs_logged_on_this_set"] == 1
-    assert report["threads"] == 1
+    assert report["threads"] == 3
     (line,) = (state / "secondlook/evaluations.jsonl").read_text().splitlines()
     run = json.loads(line)
     assert run["folder"] == "bores"
