@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
@@ -16,7 +16,6 @@ import numpy as np
 
 from detection.backbones import Engine
 from detection.protocol import BoolArray, DetectionError, Float32Array, UInt8Array
-from detection.threads import ordered_map
 
 DEFAULT_SIDE = 384
 MIN_SIDE_PX = 32
@@ -154,13 +153,6 @@ class FeatureReader:
                 "The network gave values that are not finite numbers. Check its weights."
             )
         return Features(tuple(views), (height, width))
-
-    def read_many(self, images: Iterable[UInt8Array], *, threads: int = 1) -> Iterator[Features]:
-        """The features of each image, in order; see `detection.threads.ordered_map`.
-
-        Each image is read by one thread, so that its features do not depend on ``threads``.
-        """
-        return ordered_map(self.read, images, threads=threads)
 
     def _read_tiles(
         self, image: UInt8Array, tiles: tuple[int, int] | Literal["native"]

@@ -225,14 +225,6 @@ def test_refuses_other_tiles(tiles: Any) -> None:
         FeatureReader(FakeEngine(), tiles=tiles)
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_many_images_come_in_order(threads: int) -> None:
-    pictures = [np.full((64, 32 * (1 + n % 3), 3), n, np.uint8) for n in range(11)]
-    read = list(FeatureReader(FakeEngine()).read_many(pictures, threads=threads))
-    assert [features.size_hw for features in read] == [picture.shape[:2] for picture in pictures]
-    assert [features.views[0].max() for features in read] == list(range(11))
-
-
 @pytest.mark.parametrize("shape", [(64, 64), (64, 64, 4)])
 def test_refuses_what_is_not_rgb(shape: tuple[int, ...]) -> None:
     with pytest.raises(DetectionError, match="uint8"):

@@ -22,6 +22,7 @@ from tests import images
 BAD_INPUTS = Path(
     os.environ.get("SECONDLOOK_BADINPUTS_DIR", Path(__file__).parents[3] / "shared" / "badinputs")
 )
+# Longer than any limit: the parent has to end it.
 HANGS = "import socket, time\nline = socket.socket(fileno=0)\ntime.sleep(600)"
 DIES = "import socket\nline = socket.socket(fileno=0)\nline.recv(4)"
 LIES = "import socket\nline = socket.socket(fileno=0)\nline.recv(4)\nline.sendall(b'x' * 100)"

@@ -69,10 +69,10 @@ def main() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif way == "large":
         block = np.ones(80 * 1024 * 1024 // 8)
-        time.sleep(30)
+        time.sleep(30)  # until the watchdog ends it; only a broken one waits this long
         del block
     elif way == "silent":
-        time.sleep(30)
+        time.sleep(30)  # as above
     elif way == "busy":
         while True:
             say(stage="Reading the normals", done=2, total=9)
